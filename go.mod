@@ -1,0 +1,3 @@
+module github.com/sodahttp/sodahttp
+
+go 1.26.0
