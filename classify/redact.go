@@ -1,0 +1,64 @@
+package classify
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Redact returns u as logs and errors may show it: scheme, host, path and the
+// names of the parameters, with values only where they can hold no secret and
+// nobody's data ($limit, $offset and their like). Userinfo and fragment are
+// left out. It works by what may be shown, not by what may not. A nil u gives
+// an empty string.
+func Redact(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	if u.RawQuery == "" {
+		return shown.String()
+	}
+	var parts []string
+	for part := range strings.SplitSeq(u.RawQuery, "&") {
+		parts = append(parts, redactParam(part))
+	}
+	return shown.String() + "?" + strings.Join(parts, "&")
+}
+
+const hidden = "***"
+
+func redactParam(part string) string {
+	name, value, ok := strings.Cut(part, "=")
+	plain, err := url.QueryUnescape(name)
+	if !ok || err != nil || !isName(plain) {
+		return hidden
+	}
+	if isShown(plain) && isNumber(value) {
+		return plain + "=" + value
+	}
+	return plain + "=" + hidden
+}
+
+// isShown reports whether the value of a parameter is shown, being a number.
+func isShown(name string) bool {
+	switch name {
+	case "$limit", "$offset", "limit", "offset", "pageNumber", "pageSize", "$$query_timeout_seconds":
+		return true
+	}
+	return false
+}
+
+func isNumber(s string) bool {
+	return s != "" && len(s) <= 20 && strings.Trim(s, "0123456789") == ""
+}
+
+// isName reports whether s looks like a parameter's or a column's name.
+func isName(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+			strings.ContainsRune("$_:@.-", r))
+	}) < 0
+}
