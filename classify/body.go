@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"io"
@@ -28,6 +29,15 @@ func read(resp *http.Response) fields {
 	return readBody(resp)
 }
 
+// readAll returns what the header and the body say together. As in read, the
+// code of the header comes first.
+func readAll(resp *http.Response) fields {
+	f := readBody(resp)
+	f.Code = cmp.Or(resp.Header.Get("X-Error-Code"), f.Code)
+	f.Message = cmp.Or(f.Message, resp.Header.Get("X-Error-Message"))
+	return f
+}
+
 func readBody(resp *http.Response) fields {
 	start := peek(resp)
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") && !resp.Uncompressed {
@@ -37,11 +47,11 @@ func readBody(resp *http.Response) fields {
 }
 
 // gunzip returns what can be had of a gzip body that may be cut, and no more
-// than is ever looked at.
+// than is ever looked at. What is not gzip at all is returned as it is.
 func gunzip(b []byte) []byte {
 	zr, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
-		return nil
+		return b
 	}
 	out, _ := io.ReadAll(io.LimitReader(zr, peekSize)) // a cut end is no reason to forget the start
 	return out
@@ -81,20 +91,15 @@ func parse(b []byte) (f fields) {
 func (f *fields) set(name string, v json.RawMessage) {
 	switch name {
 	case "code", "errorCode":
-		if s := text(v); s != "" {
-			f.Code = s
-		}
+		f.Code = cmp.Or(text(v), f.Code)
 	case "message":
-		f.Message = text(v)
-	case "error":
-		f.Failed = string(v) == "true"
-		if s := text(v); s != "" && f.Message == "" {
-			f.Message, f.Failed = s, true
-		}
+		f.Message = cmp.Or(text(v), f.Message)
+	case "error": // true, or a string that says what went wrong
+		s := text(v)
+		f.Failed = s != "" || string(v) == "true"
+		f.Message = cmp.Or(f.Message, s)
 	case "reason", "description":
-		if f.Message == "" {
-			f.Message = text(v)
-		}
+		f.Message = cmp.Or(f.Message, text(v))
 	case "data":
 		f.Data = v
 	case "ticket":

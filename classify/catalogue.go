@@ -1,7 +1,8 @@
 package classify
 
-// Kind is a row of Socrata's error catalogue, or Unlisted. A Kind is an error,
-// so that errors.Is(err, classify.NotFound) asks what a failed call came to.
+// Kind is a row of Socrata's error catalogue, or Unlisted, which is the zero
+// Kind. A Kind is an error, so that errors.Is(err, classify.NotFound) asks what
+// a failed call came to.
 type Kind uint8
 
 // The kinds, in the order of the catalogue.
@@ -70,7 +71,8 @@ func Catalogue() []Row {
 	return all[:]
 }
 
-// String returns the catalogue's title of k, such as "Too Many Requests".
+// String returns the catalogue's title of k, such as "Too Many Requests", or
+// "Unlisted".
 func (k Kind) String() string {
 	if k == Unlisted || int(k) > len(rows) {
 		return "Unlisted"

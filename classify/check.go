@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 )
 
 // An Error is an answer of Socrata that is not a success, as [Check] read it.
@@ -14,7 +15,7 @@ type Error struct {
 	Kind      Kind            // the catalogue's row, or Unlisted
 	Status    int             // the HTTP status
 	Code      string          // the error code as the server spelled it; empty if it gave none
-	Message   string          // the server's message, whole; it may repeat what the query contained
+	Message   string          // the server's message, whole; it may repeat what the query contained, but no credential
 	Data      json.RawMessage // the "data" member as it stands in the body; nil if there is none
 	RequestID string          // X-Socrata-RequestId, which the portal's support asks for
 	Method    string          // of the request
@@ -22,8 +23,9 @@ type Error struct {
 }
 
 // Check returns nil for a success and for a redirect, and an [*Error] for a
-// status of 400 or more and for a 202 whose work is not done. The body stays
-// readable, and closing it stays with the caller.
+// status of 400 or more and for a [Pending] 202, whose work is not done. A code
+// decides its Kind, else the status. Check reads the body as [Of] does: it stays
+// readable from its start, and closing it stays with the caller.
 func Check(resp *http.Response) error {
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
@@ -33,13 +35,7 @@ func Check(resp *http.Response) error {
 	case resp.StatusCode < 400:
 		return nil
 	}
-	f := readBody(resp)
-	if f.Code == "" {
-		f.Code = resp.Header.Get("X-Error-Code")
-	}
-	if f.Message == "" {
-		f.Message = resp.Header.Get("X-Error-Message")
-	}
+	f := readAll(resp)
 	e := &Error{
 		Kind:      kindOfStatus(resp.StatusCode),
 		Status:    resp.StatusCode,
@@ -53,12 +49,13 @@ func Check(resp *http.Response) error {
 	}
 	if r := resp.Request; r != nil {
 		e.Method, e.URL = cmp.Or(r.Method, http.MethodGet), Redact(r.URL)
+		e.Message = withoutCredentials(f.Message, r)
 	}
 	return e
 }
 
-// Error gives the request, the status, the code, the message, shortened, and
-// the request id.
+// Error gives, on one line, the request, the status, the code (or the name of
+// the status), the first 300 bytes of the message, and the request id.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("socrata: ")
@@ -67,15 +64,15 @@ func (e *Error) Error() string {
 	}
 	fmt.Fprintf(&b, "%d", e.Status)
 	if e.Code != "" {
-		b.WriteString(" " + e.Code)
-	} else {
-		b.WriteString(" " + strings.ToLower(e.title()))
+		b.WriteString(" " + short(e.Code, 100))
+	} else if t := e.title(); t != "" {
+		b.WriteString(" " + strings.ToLower(t))
 	}
-	if e.Message != "" {
-		b.WriteString(": " + short(e.Message))
+	if msg, _, _ := strings.Cut(e.Message, "; position: Map("); msg != "" { // the whole query follows
+		b.WriteString(": " + short(msg, 300))
 	}
 	if e.RequestID != "" {
-		b.WriteString(" (request id " + e.RequestID + ")")
+		b.WriteString(" (request id " + short(e.RequestID, 100) + ")")
 	}
 	return b.String()
 }
@@ -87,16 +84,44 @@ func (e *Error) title() string {
 	return http.StatusText(e.Status)
 }
 
-// Unwrap returns the Kind.
+// Unwrap returns the Kind, for errors.Is.
 func (e *Error) Unwrap() error { return e.Kind }
 
-// short cuts the long tail off a message: a query error repeats the whole
-// expanded query after "; position:".
-func short(msg string) string {
-	const most = 300
-	msg, _, _ = strings.Cut(msg, "; position: Map(")
-	if len(msg) > most {
-		msg = strings.ToValidUTF8(msg[:most], "") + "…"
+// short returns s on one line and of at most so many bytes.
+func short(s string, most int) string {
+	more := ""
+	if len(s) > most {
+		s, more = s[:most], "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "")) + more
+}
+
+// withoutCredentials returns msg with the credentials of r, which a server may
+// repeat, blanked out.
+func withoutCredentials(msg string, r *http.Request) string {
+	secrets := []string{r.Header.Get("X-App-Token")}
+	for _, h := range []string{"Authorization", "Authentication"} {
+		_, secret, _ := strings.Cut(r.Header.Get(h), " ")
+		secrets = append(secrets, secret)
+	}
+	if r.URL != nil {
+		q := r.URL.Query()
+		for _, name := range []string{"$$app_token", "app_token", "access_token", "client_secret", "ticket"} {
+			secrets = append(secrets, q.Get(name))
+		}
+		if pass, ok := r.URL.User.Password(); ok {
+			secrets = append(secrets, pass)
+		}
+	}
+	for _, secret := range secrets {
+		if len(secret) >= 8 { // a shorter one is no token, and may be part of any word
+			msg = strings.ReplaceAll(msg, secret, hidden)
+		}
 	}
 	return msg
 }

@@ -10,11 +10,11 @@ import (
 // Idempotency-Key, and by what is known of Socrata: POSTs of SODA3 queries and
 // exports are reads, and DSMAPI chunks are addressed by their position.
 func Idempotent(req *http.Request) bool {
-	switch req.Method {
-	case http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+	if readOnly(req) {
 		return true
 	}
-	if readOnly(req) {
+	switch req.Method {
+	case http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
 		return true
 	}
 	// As net/http has it, the key's presence is what counts.
@@ -46,9 +46,9 @@ func soda3Read(req *http.Request) bool {
 		return false
 	}
 	rest, ok := strings.CutPrefix(req.URL.Path, "/api/v3/views/")
-	_, op, found := strings.Cut(rest, "/")
+	id, op, _ := strings.Cut(rest, "/")
 	name, _, _ := strings.Cut(op, ".")
-	return ok && found && (name == "query" || name == "export")
+	return ok && id != "" && !strings.Contains(op, "/") && (name == "query" || name == "export")
 }
 
 // chunkUpload: POST /api/publishing/v1/source/{id}/chunk/{seq}/{offset}.

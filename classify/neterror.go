@@ -31,19 +31,23 @@ func ofError(req *http.Request, err error) Outcome {
 	return Outcome{}
 }
 
-// hopeless reports whether err is known to come back on every attempt.
+// hopeless reports whether err is known to come back on every attempt, none of
+// which gets as far as sending the request.
 func hopeless(err error) bool {
 	var dns *net.DNSError
+	var record tls.RecordHeaderError
 	return is[*tls.CertificateVerificationError](err) ||
 		is[x509.UnknownAuthorityError](err) ||
 		is[x509.HostnameError](err) ||
 		is[x509.CertificateInvalidError](err) ||
-		is[tls.RecordHeaderError](err) ||
-		is[tls.AlertError](err) ||
 		is[*net.AddrError](err) ||
 		is[*net.ParseError](err) ||
 		is[net.UnknownNetworkError](err) ||
 		is[net.InvalidAddrError](err) ||
+		errors.Is(err, http.ErrSchemeMismatch) ||
+		// Conn is set for a first record that is not TLS at all, not for a
+		// record garbled later on.
+		errors.As(err, &record) && record.Conn != nil ||
 		errors.As(err, &dns) && dns.IsNotFound
 }
 
@@ -55,15 +59,12 @@ func unsent(err error) bool {
 	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect") {
 		return true
 	}
-	var stream streamError
-	if errors.As(err, &stream) {
-		return stream.Code == refusedStream
-	}
-	if says(err, "stream error: ") { // behind "cannot retry err", where the type is lost
-		return strings.Contains(err.Error(), "; REFUSED_STREAM")
+	if code, ok := streamCodeOf(err); ok {
+		return code == refusedStream
 	}
 	return is[*net.DNSError](err) || errors.Is(err, syscall.ECONNREFUSED) || says(err,
 		"net/http: TLS handshake timeout",
+		"http2: client conn not usable",
 		"http2: Transport received Server's graceful shutdown GOAWAY",
 		"http2: Transport received GOAWAY from server")
 }
@@ -75,9 +76,8 @@ func passing(err error) bool {
 	if errors.As(err, &op) && (op.Op == "read" || op.Op == "write") {
 		return true
 	}
-	var stream streamError
-	if errors.As(err, &stream) {
-		return stream.Code != inadequateSecurity && stream.Code != http11Required
+	if code, ok := streamCodeOf(err); ok {
+		return code != inadequateSecurity && code != http11Required
 	}
 	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
 		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT} {
@@ -85,23 +85,49 @@ func passing(err error) bool {
 			return true
 		}
 	}
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return true
-	}
-	return says(err,
+	return some(err, timedOut) || says(err,
 		"http: server closed idle connection",
+		"net/http: cannot rewind body after connection loss",
 		"http2: client connection lost",
 		"http2: server sent GOAWAY and closed the connection")
 }
 
-// says reports whether err, or what net/http says it could not retry because
-// of, begins with one of the texts.
+func timedOut(err error) bool {
+	t, ok := err.(interface{ Timeout() bool })
+	return ok && t.Timeout()
+}
+
+// says reports whether err or an error in it is what net/http says, or says
+// that it could not retry, in words that begin with one of the texts.
 func says(err error, texts ...string) bool {
-	msg := strings.TrimPrefix(err.Error(), "http2: Transport: cannot retry err [")
-	for _, t := range texts {
-		if strings.HasPrefix(msg, t) {
-			return true
+	return some(err, func(err error) bool {
+		msg := strings.TrimPrefix(err.Error(), cannotRetry)
+		for _, t := range texts {
+			if strings.HasPrefix(msg, t) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+const cannotRetry = "http2: Transport: cannot retry err ["
+
+// some reports whether yes holds for err or for an error that it wraps, each
+// asked on its own: a *url.Error hides both the text and the Timeout of what
+// is in it.
+func some(err error, yes func(error) bool) bool {
+	if err == nil || yes(err) {
+		return err != nil
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return some(e.Unwrap(), yes)
+	case interface{ Unwrap() []error }:
+		for _, err := range e.Unwrap() {
+			if some(err, yes) {
+				return true
+			}
 		}
 	}
 	return false
@@ -114,9 +140,10 @@ func is[E error](err error) bool {
 
 // Error codes of RFC 9113, section 7.
 const (
-	refusedStream      = 0x7
-	inadequateSecurity = 0xc
-	http11Required     = 0xd
+	refusedStream      streamCode = 0x7
+	inadequateSecurity streamCode = 0xc
+	http11Required     streamCode = 0xd
+	otherCode          streamCode = 0xffff // read from a text, and none of the above
 )
 
 // streamError has the form of golang.org/x/net/http2.StreamError, which
@@ -130,3 +157,26 @@ type streamError struct {
 type streamCode uint32
 
 func (e streamError) Error() string { return "http2 stream error" }
+
+// streamCodeOf returns why an HTTP/2 stream was reset, if that is what err is.
+// The type is lost behind "cannot retry err", and golang.org/x/net's own
+// transport has another.
+func streamCodeOf(err error) (code streamCode, ok bool) {
+	var stream streamError
+	if errors.As(err, &stream) {
+		return stream.Code, true
+	}
+	code = otherCode
+	ok = some(err, func(err error) bool {
+		msg, reset := strings.CutPrefix(strings.TrimPrefix(err.Error(), cannotRetry), "stream error: stream ID ")
+		_, reason, _ := strings.Cut(msg, "; ")
+		for name, c := range map[string]streamCode{"REFUSED_STREAM": refusedStream,
+			"INADEQUATE_SECURITY": inadequateSecurity, "HTTP_1_1_REQUIRED": http11Required} {
+			if reset && strings.HasPrefix(reason, name) {
+				code = c
+			}
+		}
+		return reset
+	})
+	return code, ok
+}

@@ -9,9 +9,13 @@ import (
 // Of returns the verdict on one attempt at req, which ended in resp or err.
 //
 // The status decides first. Where the server's error code can change the
-// verdict, Of looks for it in X-Error-Code and then in at most 64 KiB of the
-// body, for at most two seconds, and puts back what it read: resp.Body still
-// gives every byte. A nil req counts as a GET.
+// verdict (202, 400, 403, 409, 500, 503), Of looks for it in X-Error-Code and
+// then in at most 64 KiB of the body, for at most two seconds, and puts back what
+// it read: resp.Body still gives every byte, and closing it stays with the caller.
+//
+// An err goes before a resp. Errors are told by type; one that is not known is
+// Final, and so is every error once the context of req is done. A nil req counts
+// as a GET.
 func Of(req *http.Request, resp *http.Response, err error) Outcome {
 	if err != nil || resp == nil {
 		return ofError(req, err)
@@ -40,6 +44,9 @@ func Of(req *http.Request, resp *http.Response, err error) Outcome {
 		o.named(resp)
 	case http.StatusBadRequest:
 		f := o.named(resp)
+		if f.Message == "" { // a header gave the code alone
+			f.Message = readBody(resp).Message
+		}
 		if strings.HasPrefix(f.Message, "Row data was saved.") {
 			o.Acted = ActedYes
 		}
@@ -47,8 +54,8 @@ func Of(req *http.Request, resp *http.Response, err error) Outcome {
 	return o
 }
 
-// Settled reports whether a response of this status is Final whatever else it
-// says, so that there is no need to look at it again.
+// Settled reports whether a response of this status is [Final] whatever else it
+// says. Of it, only the Kind, the Code and Acted are left for [Of] to find out.
 func Settled(status int) bool {
 	switch status {
 	case http.StatusAccepted, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests,
@@ -103,8 +110,8 @@ func ofAccepted(req *http.Request, resp *http.Response) Class {
 	if req != nil && req.URL != nil && strings.HasPrefix(req.URL.Path, "/api/publishing/") {
 		return Final
 	}
-	if hasLocation(resp) {
-		if u := ResultURL(req, resp); u == nil {
+	if location(resp) != "" {
+		if ResultURL(req, resp) == nil {
 			return Final
 		}
 		return Pending
@@ -119,10 +126,12 @@ func ofAccepted(req *http.Request, resp *http.Response) Class {
 	return Final
 }
 
-// ResultURL returns where the result of a Pending 202 is to be asked for with
-// GET: its Location or X-SODA2-Location, or the request's own URL with the
-// ticket of the body added. It returns nil if the 202 names no place, or one
-// that is not a URL of the same origin as the request.
+// ResultURL returns where the result of a [Pending] 202 is to be asked for with
+// GET: its Location or X-SODA2-Location, resolved against the request's URL, or
+// that URL itself with the ticket of the body added to its query. It returns nil
+// if the 202 names no place, or one that is not a URL of the same origin as the
+// request. A read that is Pending with no such place is to be repeated as it was.
+// It keeps the request's userinfo and no fragment. A nil req means resp.Request.
 func ResultURL(req *http.Request, resp *http.Response) *url.URL {
 	if req == nil {
 		req = resp.Request
@@ -144,6 +153,7 @@ func ResultURL(req *http.Request, resp *http.Response) *url.URL {
 	}
 	u := *req.URL
 	u.RawQuery = withTicket(u.RawQuery, t)
+	u.Fragment, u.RawFragment = "", ""
 	return &u
 }
 
@@ -162,8 +172,6 @@ func withTicket(query, ticket string) string {
 	return strings.Join(append(keep, "ticket="+url.QueryEscape(ticket)), "&")
 }
 
-func hasLocation(resp *http.Response) bool { return location(resp) != "" }
-
 func location(resp *http.Response) string {
 	if l := resp.Header.Get("Location"); l != "" {
 		return l
@@ -172,9 +180,9 @@ func location(resp *http.Response) string {
 }
 
 // SameOrigin reports whether a and b have the same scheme, host and port, a
-// missing port being the scheme's own (RFC 6454, section 5).
+// missing port being the scheme's own (RFC 6454, section 5). A nil URL has none.
 func SameOrigin(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) &&
+	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
 		strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 

@@ -1,8 +1,10 @@
 package classify
 
-// Class is what to do about an outcome.
+// Class is what to do about an outcome. The zero Class is Final.
 type Class uint8
 
+// The classes. Whether a Transient or Throttled request may be sent again also
+// depends on [Acted] and [Idempotent].
 const (
 	Final     Class = iota // hand it back: a success, or a failure that another attempt would repeat
 	Transient              // a passing fault: another attempt may succeed
@@ -29,10 +31,11 @@ func (c Class) String() string {
 // sending it again could do its work twice.
 type Acted uint8
 
+// What is known of the server's part.
 const (
 	ActedUnknown Acted = iota // it may have
 	ActedNo                   // proof that it did not: refused before it was read, or never sent
-	ActedYes                  // it did, although the answer is an error
+	ActedYes                  // it did: every 2xx, and an error that says "Row data was saved."
 )
 
 // String returns "unknown", "no" or "yes".
@@ -40,9 +43,9 @@ func (a Acted) String() string { return [...]string{"unknown", "no", "yes"}[min(
 
 // An Outcome is the verdict on one attempt.
 type Outcome struct {
-	Kind   Kind   // the catalogue's row, or Unlisted
+	Kind   Kind   // the catalogue's row, by code where Of looked for one, else by status; or Unlisted
 	Class  Class  // what to do about it
 	Acted  Acted  // whether the server acted on the request
 	Status int    // the HTTP status; 0 for an error
-	Code   string // the error code as the server spelled it; empty if it gave none
+	Code   string // the error code as the server spelled it; empty if it gave none or Of did not look
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,13 +48,15 @@ type peeked struct {
 	buf  []byte // read ahead, not yet delivered once fill is done
 	over bool   // peek has given up: read no further
 	err  error  // of the read ahead
+
+	closed atomic.Bool
 }
 
 func (p *peeked) fill() {
 	defer close(p.read)
 	chunk := make([]byte, 4<<10)
-	for {
-		n, err := p.rest.Read(chunk)
+	for empty := 0; empty < 100; empty++ { // a reader that gives nothing is left to the caller
+		n, err := p.rest.Read(chunk[:min(len(chunk), peekSize-len(p.buf))])
 		p.mu.Lock()
 		p.buf = append(p.buf, chunk[:n]...)
 		p.err = err
@@ -61,6 +64,9 @@ func (p *peeked) fill() {
 		p.mu.Unlock()
 		if done {
 			return
+		}
+		if n > 0 {
+			empty = 0
 		}
 	}
 }
@@ -76,6 +82,9 @@ func (p *peeked) stop() []byte {
 // Read gives what was read ahead first. Like any body it is for one goroutine.
 func (p *peeked) Read(b []byte) (int, error) {
 	<-p.read // after this, fill touches nothing any more
+	if p.closed.Load() {
+		return p.rest.Read(b) // which says what reading a closed body comes to
+	}
 	if len(p.buf) > 0 {
 		n := copy(b, p.buf)
 		p.buf = p.buf[n:]
@@ -88,4 +97,7 @@ func (p *peeked) Read(b []byte) (int, error) {
 }
 
 // Close ends a Read that is under way, as closing a response body does.
-func (p *peeked) Close() error { return p.rest.Close() }
+func (p *peeked) Close() error {
+	p.closed.Store(true)
+	return p.rest.Close()
+}

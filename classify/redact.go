@@ -7,9 +7,10 @@ import (
 
 // Redact returns u as logs and errors may show it: scheme, host, path and the
 // names of the parameters, with values only where they can hold no secret and
-// nobody's data ($limit, $offset and their like). Userinfo and fragment are
-// left out. It works by what may be shown, not by what may not. A nil u gives
-// an empty string.
+// nobody's data ($limit, $offset and their like, if they are numbers). All else
+// in the query becomes ***, a name too that could be a token in the wrong place.
+// Userinfo and fragment are left out. It works by what may be shown, not by what
+// may not; the path is shown whole. A nil u gives an empty string.
 func Redact(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -52,13 +53,25 @@ func isNumber(s string) bool {
 	return s != "" && len(s) <= 20 && strings.Trim(s, "0123456789") == ""
 }
 
-// isName reports whether s looks like a parameter's or a column's name.
+// isName reports whether s looks like a parameter's or a column's name, and not
+// like a token: those have 20 letters and digits and more in a row.
 func isName(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false
 	}
-	return strings.IndexFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
-			strings.ContainsRune("$_:@.-", r))
-	}) < 0
+	run := 0
+	for _, r := range s {
+		switch {
+		case 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9':
+			run++
+		case strings.ContainsRune("$_:@.", r):
+			run = 0
+		default:
+			return false
+		}
+		if run >= 20 {
+			return false
+		}
+	}
+	return true
 }

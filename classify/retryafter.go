@@ -11,11 +11,13 @@ import (
 // RetryAfter returns how long the server asks to wait, counted from now, and
 // whether it asks at all. It reads, in this order, Retry-After (RFC 9110,
 // section 10.2.3: seconds or any of the three date forms), X-SODA2-Retry-After,
-// the RateLimit field and the X-RateLimit-Reset and RateLimit-Reset fields,
-// these only where no request is left. A date counts from the response's own
-// Date, so that a clock that is off does no harm. The wait is never negative
-// and at most 292 years; what cannot be read counts as absent, and of two
-// values the longer one counts.
+// the RateLimit field, and RateLimit-Reset and X-RateLimit-Reset, which hold
+// seconds or a Unix time; these three only where no request is left, and a Reset
+// without a Remaining beside it counts as none left. A point in time counts from
+// the response's own Date, where there is one, so that a clock that is off does
+// no harm. The wait is never negative and at most 292 years; what cannot be read
+// (a sign, a fraction, a word) counts as absent, and of two values of one field
+// the longer one counts.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	if len(h) == 0 {
 		return 0, false
