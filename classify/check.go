@@ -29,7 +29,7 @@ type Error struct {
 func Check(resp *http.Response) error {
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
-		if ofAccepted(resp.Request, resp) != Pending {
+		if class, _ := ofAccepted(resp.Request, resp); class != Pending {
 			return nil
 		}
 	case resp.StatusCode < 400:

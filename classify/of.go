@@ -26,7 +26,7 @@ func Of(req *http.Request, resp *http.Response, err error) Outcome {
 	}
 	switch o.Status {
 	case http.StatusAccepted:
-		o.Class = ofAccepted(req, resp)
+		o.Class, o.Code = ofAccepted(req, resp)
 	case http.StatusTooManyRequests:
 		o.Class, o.Acted = Throttled, ActedNo
 	case http.StatusServiceUnavailable:
@@ -102,28 +102,29 @@ func refused(code string) bool {
 }
 
 // ofAccepted tells a 202 that stands for work in progress from one that is the
-// answer. DSMAPI (/api/publishing/) documents 202 as its success.
-func ofAccepted(req *http.Request, resp *http.Response) Class {
+// answer, and gives its code. DSMAPI (/api/publishing/) documents 202 as its
+// success. The body is read in any case: its connection is free then, and it
+// can still be handed back.
+func ofAccepted(req *http.Request, resp *http.Response) (Class, string) {
 	if req == nil {
 		req = resp.Request
 	}
 	if req != nil && req.URL != nil && strings.HasPrefix(req.URL.Path, "/api/publishing/") {
-		return Final
-	}
-	if location(resp) != "" {
-		if ResultURL(req, resp) == nil {
-			return Final
-		}
-		return Pending
+		return Final, ""
 	}
 	f := readBody(resp)
 	switch {
 	case f.Failed:
-		return Final // a failed job, whatever its status
+		return Final, f.Code // a failed job, whatever its status
+	case location(resp) != "":
+		if ResultURL(req, resp) == nil {
+			return Final, f.Code
+		}
+		return Pending, f.Code
 	case f.Ticket != "", f.Code == "accepted", readOnly(req):
-		return Pending
+		return Pending, f.Code
 	}
-	return Final
+	return Final, f.Code
 }
 
 // ResultURL returns where the result of a [Pending] 202 is to be asked for with
