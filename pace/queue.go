@@ -1,0 +1,99 @@
+// Package pace says when to send: it orders the callers of one limit, so that
+// what one of them waits for is not taken by another.
+package pace
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/time/rate"
+)
+
+// A Queue lets callers through a limiter one at a time, first in, first out.
+// Only the head of the queue waits on the limiter itself: a caller that gives
+// up further back leaves no reservation behind, and a limit that is changed
+// reaches all who are queued. The zero Queue is empty and ready for use, by any
+// number of goroutines.
+type Queue struct {
+	mu    sync.Mutex
+	busy  bool      // somebody is at the head
+	queue list.List // of chan struct{}, closed when its owner becomes the head
+}
+
+// Wait returns nil when it is the caller's turn and l lets it through, and
+// otherwise the cause of ctx's end or the error of l. A *rate.Limiter that
+// refuses a wait because it would outlast ctx's deadline gives an error that is
+// context.DeadlineExceeded too.
+func (q *Queue) Wait(ctx context.Context, l interface{ Wait(context.Context) error }) error {
+	if err := q.head(ctx); err != nil {
+		return err
+	}
+	defer q.next()
+	err := l.Wait(ctx)
+	switch lim, ok := l.(*rate.Limiter); {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return Cause(ctx)
+	case ok && lim.Burst() > 0: // with no burst it refuses everything
+		if _, limited := ctx.Deadline(); limited {
+			return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+		}
+	}
+	return err
+}
+
+// head returns when the caller is the head of the queue.
+func (q *Queue) head(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return Cause(ctx)
+	}
+	q.mu.Lock()
+	if !q.busy {
+		q.busy = true
+		q.mu.Unlock()
+		return nil
+	}
+	turn := make(chan struct{})
+	place := q.queue.PushBack(turn)
+	q.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	select {
+	case <-turn: // both at once: the turn goes to the next
+		q.mu.Unlock()
+		q.next()
+	default:
+		q.queue.Remove(place)
+		q.mu.Unlock()
+	}
+	return Cause(ctx)
+}
+
+// next gives the head of the queue to the one behind.
+func (q *Queue) next() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first := q.queue.Front()
+	if first == nil {
+		q.busy = false
+		return
+	}
+	close(q.queue.Remove(first).(chan struct{}))
+}
+
+// Cause returns why ctx ended: its cause, and its error too where the two are
+// not the same, so that errors.Is finds both.
+func Cause(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || cause == err {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

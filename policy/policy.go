@@ -1,0 +1,175 @@
+// Package policy says what to do after an attempt that did not settle a
+// request: hand its answer back, send the request again, or ask for the result
+// of work in progress, and after what wait.
+//
+// A [Policy] is one plain value; its zero value is the default, and it is safe
+// for concurrent use as long as nobody writes to it. What happens to one
+// request is kept in a [Run], which the transport begins only after a first
+// attempt has failed.
+package policy
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// A Policy bounds and paces the attempts at a request. The zero value is what
+// most programs want; [Batch] and [Interactive] are for those that can wait
+// long or not at all.
+type Policy struct {
+	// MaxAttempts is the most attempts at a request in all, the first one
+	// included. Polls are not counted. 1 never sends again; a negative value
+	// sets no limit. 0 means 5.
+	MaxAttempts int
+
+	// MaxAttempts500 is the most attempts that may end in a status of 500,
+	// which Socrata also answers to queries that will never succeed. A
+	// negative value leaves it to MaxAttempts. 0 means 3.
+	MaxAttempts500 int
+
+	// MaxAttempts408 is the most attempts that may end in a status of 408: a
+	// query that took too long mostly does so again. A negative value leaves
+	// it to MaxAttempts. 0 means 2.
+	MaxAttempts408 int
+
+	// MaxElapsed is the longest time from the first failure to the start of
+	// the last attempt. A negative value sets no limit. 0 means 2 minutes.
+	MaxElapsed time.Duration
+
+	// MaxRetryAfter is the longest wait that a server may ask for. If it asks
+	// for more, its answer is handed back at once: a wait is never cut short.
+	// A negative value sets no limit. 0 means 5 minutes.
+	MaxRetryAfter time.Duration
+
+	// AttemptTimeout bounds each attempt, up to the headers of the response;
+	// it never cuts a body. Socrata's own limit for a query is 10 minutes.
+	// 0 means none.
+	AttemptTimeout time.Duration
+
+	// BackOff makes the back-off of one request. It is called after a
+	// request's first failure, and again when polling has gone well in
+	// between; backoff.Stop ends the attempts. If nil, the waits begin at
+	// 500 ms and double up to 30 s, each drawn from half to one and a half
+	// times that.
+	BackOff func() backoff.BackOff
+
+	// Poll is how to ask for the result of a 202. Its zero value polls.
+	Poll Polling
+
+	// Hold waits out a host that is down: attempts that find no server, or a
+	// 502 or 503, do not count towards MaxAttempts, only the time does. The
+	// default is false.
+	Hold bool
+
+	// Resend declares more requests safe to send again after the server may
+	// have acted on them, such as upserts into a dataset with a row
+	// identifier. It is asked after a failure, and must not read the body. If
+	// nil, classify.Idempotent alone decides.
+	Resend func(*http.Request) bool
+
+	// LastWord is given each decision and returns the one that stands. It
+	// can wait longer, or stop; a wait that it makes shorter than the server
+	// asked for is its own responsibility. If nil, the decision stands.
+	LastWord func(Attempt, Decision) Decision
+}
+
+// Polling is how to ask for the result of a 202, with GET, where the server
+// said or at the same URL.
+type Polling struct {
+	// Interval is the first wait; each further one is half as long again. A
+	// Retry-After is a floor. 0 means 1 second.
+	Interval time.Duration
+
+	// MaxInterval is the longest wait. 0 means 10 seconds.
+	MaxInterval time.Duration
+
+	// MaxElapsed is the longest time from the first 202 to the last poll. A
+	// negative value sets no limit. 0 means 13 minutes.
+	MaxElapsed time.Duration
+
+	// Off hands every 202 back. The default is false.
+	Off bool
+
+	// Resend repeats a request that is not a read, body and all, when its 202
+	// names no place to ask. It is for servers that take the repetition for
+	// the question, as Socrata's publication of a view does; elsewhere it does
+	// the work twice. The default is false.
+	Resend bool
+}
+
+// Batch returns the policy of a job that nobody waits for: no limit on
+// attempts, an hour, and Hold.
+func Batch() Policy {
+	return Policy{
+		MaxAttempts:   -1,
+		MaxElapsed:    time.Hour,
+		MaxRetryAfter: time.Hour,
+		Poll:          Polling{MaxElapsed: time.Hour},
+		Hold:          true,
+	}
+}
+
+// Interactive returns the policy of a request that a person waits for: 3
+// attempts and 10 seconds.
+func Interactive() Policy {
+	return Policy{
+		MaxAttempts: 3,
+		MaxElapsed:  10 * time.Second,
+		Poll:        Polling{MaxElapsed: 10 * time.Second},
+	}
+}
+
+type contextKey struct{}
+
+// NewContext returns a context that has requests made with it follow p instead
+// of the transport's own policy.
+func NewContext(ctx context.Context, p Policy) context.Context {
+	return context.WithValue(ctx, contextKey{}, &p)
+}
+
+// FromContext returns the policy of [NewContext], and whether there is one.
+func FromContext(ctx context.Context) (Policy, bool) {
+	if p, ok := ctx.Value(contextKey{}).(*Policy); ok {
+		return *p, true
+	}
+	return Policy{}, false
+}
+
+// or returns v, or def if v is zero, or no limit if v is negative.
+func or[N ~int | ~int64](v, def N) (limit N, limited bool) {
+	if v == 0 {
+		return def, true
+	}
+	return v, v > 0
+}
+
+const (
+	defaultMaxAttempts    = 5
+	defaultMaxAttempts500 = 3
+	defaultMaxAttempts408 = 2
+	defaultMaxElapsed     = 2 * time.Minute
+	defaultMaxRetryAfter  = 5 * time.Minute
+
+	defaultInterval    = time.Second
+	defaultMaxInterval = 10 * time.Second // the official clients poll every 1, 4, 10 or 60 s
+	defaultPollElapsed = 13 * time.Minute // as long as soda-java waits
+)
+
+// newBackOff returns the back-off for one request.
+func (p *Policy) newBackOff() backoff.BackOff {
+	if p.BackOff != nil {
+		if b := p.BackOff(); b != nil {
+			return b
+		}
+	}
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(500*time.Millisecond),
+		backoff.WithMultiplier(2),
+		backoff.WithMaxInterval(30*time.Second),
+		backoff.WithRandomizationFactor(0.5),
+		backoff.WithMaxElapsedTime(0), // the Run keeps the time
+	)
+}

@@ -1,0 +1,227 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
+	"github.com/sodahttp/sodahttp/policy"
+)
+
+// A call is a request on the slow path: from the outcome of its first attempt
+// on. The loop is go-retryablehttp's, which takes the call for its Base; it
+// sees stand-ins, never the responses themselves, and so cannot drain, follow
+// or lose them.
+type call struct {
+	t      *Transport
+	req    *http.Request // the caller's, read only
+	out    *http.Request // what is sent of it
+	keep   *kept         // the body, where it has to be remembered
+	policy policy.Policy
+	plan   *policy.Run
+
+	sent  *http.Request // the last attempt's
+	began time.Time     // when it was sent; zero for the first
+	resp  *http.Response
+	err   error
+
+	next    *http.Request  // the attempt to come
+	polling bool           // a 202 has come, and its result is being asked for
+	ask     *http.Request  // how; nil to repeat the request itself
+	pending *http.Response // the last 202
+
+	history []Attempt
+	over    bool // decided: resp or err goes back
+}
+
+func newCall(t *Transport, req, out *http.Request, keep *kept) *call {
+	p, ok := policy.FromContext(req.Context())
+	if !ok {
+		p = t.Policy
+	}
+	return &call{t: t, req: req, out: out, sent: out, keep: keep, policy: p, plan: p.Start(out, time.Now())}
+}
+
+// run takes the outcome in hand and goes on until one can be handed back.
+func (c *call) run() (*http.Response, error) {
+	defer c.keep.release()
+	loop := &retryablehttp.Client{
+		HTTPClient:   &http.Client{Transport: c, CheckRedirect: stay},
+		RetryMax:     math.MaxInt, // the policy counts
+		CheckRetry:   c.checkRetry,
+		Backoff:      c.backoff,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	standIn := (&http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: "stand-in"}, Header: http.Header{}}).
+		WithContext(c.req.Context())
+	_, err := loop.Do(&retryablehttp.Request{Request: standIn})
+	if !c.over { // the context ended during a wait
+		if c.next != nil {
+			closeBody(c.next)
+		}
+		c.resp, c.err = nil, err
+		c.stopped("the context ended during the wait")
+	}
+	return c.result()
+}
+
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// RoundTrip is the loop's Base: at first it gives the outcome that is in hand,
+// later it sends what was prepared.
+func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
+	if c.next != nil {
+		c.sent, c.next, c.began = c.next, nil, time.Now()
+		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
+}
+
+// checkRetry decides what follows the outcome in hand, and gets it ready: if a
+// body cannot be had for another attempt, this one's answer is still whole.
+func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) {
+	now := time.Now()
+	o := c.outcome()
+	a := c.attempt(o, now)
+	deadline, _ := c.req.Context().Deadline()
+	d := c.plan.Next(o, a.RetryAfter, now, deadline)
+	if d.Action != policy.Stop {
+		if why := c.prepare(d.Action); why != "" {
+			d = policy.Decision{Why: why, RetryAt: d.RetryAt}
+		}
+	}
+	a.Wait, a.By, a.Why, a.RetryAt = d.Wait, d.By, d.Why, d.RetryAt
+	c.history = append(c.history, a)
+	c.tell(d.Action)
+	if d.Action == policy.Stop {
+		c.over = true
+		return false, nil
+	}
+	c.putAway()
+	return true, nil
+}
+
+// backoff returns the wait that was decided.
+func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
+	return c.history[len(c.history)-1].Wait
+}
+
+// outcome classifies the attempt. A request that was never sent is final: the
+// limiter has had its say.
+func (c *call) outcome() classify.Outcome {
+	if c.refused() {
+		return classify.Outcome{Acted: classify.ActedNo}
+	}
+	if c.resp != nil && c.resp.Request == nil {
+		c.resp.Request = c.sent
+	}
+	o := classify.Of(c.sent, c.resp, c.err)
+	if c.moved() || c.bare(o) && c.policy.Poll.Resend {
+		o.Class = classify.Pending
+	}
+	return o
+}
+
+// refused reports whether the limiter did not let the attempt through.
+func (c *call) refused() bool {
+	var limited *limitError
+	return errors.As(c.err, &limited)
+}
+
+// prepare gets the next attempt ready, or says why there can be none.
+func (c *call) prepare(a policy.Action) (why string) {
+	if a == policy.Poll {
+		if why := c.aim(); why != "" {
+			return why
+		}
+		if c.ask != nil {
+			c.next = c.ask
+			return ""
+		}
+	}
+	body, err := c.body()
+	if err != nil {
+		return "the body cannot be sent again: " + err.Error()
+	}
+	next := *c.out
+	next.Body = body
+	c.next = &next
+	return ""
+}
+
+// body returns a body for another attempt.
+func (c *call) body() (io.ReadCloser, error) {
+	switch {
+	case c.req.Body == nil || c.req.Body == http.NoBody:
+		return c.req.Body, nil
+	case c.req.GetBody != nil:
+		return c.req.GetBody()
+	case c.keep != nil:
+		return c.keep.again()
+	}
+	return nil, errTooLarge
+}
+
+// putAway frees the connection of the response in hand. A 202 is kept, being
+// what goes back if its result cannot be had; classify has read it to its end,
+// if that is near, and so its connection is free.
+func (c *call) putAway() {
+	switch {
+	case c.resp == nil:
+	case c.resp.StatusCode == http.StatusAccepted:
+		c.dropPending()
+		c.pending = c.resp
+	default:
+		drain(c.resp.Body)
+	}
+	c.resp = nil
+}
+
+func (c *call) dropPending() {
+	if c.pending != nil {
+		c.pending.Body.Close()
+		c.pending = nil
+	}
+}
+
+// stopped notes why an attempt that was to be followed by another was the last.
+func (c *call) stopped(why string) {
+	last := &c.history[len(c.history)-1]
+	last.Why = why
+}
+
+// result is what goes back to the caller.
+func (c *call) result() (*http.Response, error) {
+	if c.pending != nil && c.unanswered() {
+		if c.resp != nil {
+			drain(c.resp.Body)
+		}
+		c.resp, c.err, c.pending = c.pending, nil, nil
+	}
+	c.dropPending()
+	last := c.history[len(c.history)-1]
+	if c.resp != nil {
+		if len(c.history) > 1 || last.Why != "" {
+			c.resp.Request = withHistory(c.resp.Request, c.history)
+		}
+		return c.resp, nil
+	}
+	if len(c.history) == 1 && last.Class == classify.Final && !c.refused() {
+		return nil, c.err // nothing was done about it, so nothing is said about it
+	}
+	if ctx := c.req.Context(); ctx.Err() != nil {
+		c.err = pace.Cause(ctx)
+	}
+	return nil, &Error{Err: c.err, History: c.history}
+}

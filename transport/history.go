@@ -1,0 +1,116 @@
+package transport
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/policy"
+)
+
+// An Attempt is one sending of a request or of a poll for its result, and what
+// was done about it.
+type Attempt struct {
+	Method    string // of the request sent
+	URL       string // of the request sent, as classify.Redact shows it
+	Status    int    // 0 if there was no response
+	Kind      classify.Kind
+	Class     classify.Class
+	Acted     classify.Acted
+	Code      string // the server's error code, where it was looked at
+	RequestID string // X-Socrata-RequestId
+	Err       error  // if there was no response
+
+	// Took is the time until the headers or the error came; 0 for the first
+	// attempt, which is not timed.
+	Took time.Duration
+
+	RetryAfter time.Duration // what the server asked for; 0 if nothing
+	Wait       time.Duration // before the next attempt
+	By         policy.Cause  // who set Wait
+	Why        string        // why no other attempt followed, unless the outcome is final
+	RetryAt    time.Time     // when another would make sense, where that is known
+}
+
+// String describes the attempt in one line.
+func (a Attempt) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: ", a.Method, a.URL)
+	if a.Err != nil {
+		b.WriteString(errorText(a.Err))
+	} else {
+		fmt.Fprintf(&b, "%d %s", a.Status, http.StatusText(a.Status))
+	}
+	if a.Code != "" {
+		fmt.Fprintf(&b, " %q", a.Code)
+	}
+	fmt.Fprintf(&b, ", %v", a.Class)
+	if a.By != "" {
+		fmt.Fprintf(&b, ", then waited %v (%s)", a.Wait.Round(time.Millisecond), a.By)
+	}
+	if a.Why != "" {
+		b.WriteString(", gave up: " + a.Why)
+	}
+	return b.String()
+}
+
+// attempt describes the outcome in hand.
+func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
+	a := Attempt{
+		Method: cmp.Or(c.sent.Method, http.MethodGet),
+		URL:    classify.Redact(c.sent.URL),
+		Status: o.Status,
+		Kind:   o.Kind,
+		Class:  o.Class,
+		Acted:  o.Acted,
+		Code:   o.Code,
+		Err:    c.err,
+	}
+	if !c.began.IsZero() {
+		a.Took = now.Sub(c.began)
+	}
+	if c.resp != nil {
+		a.RequestID = c.resp.Header.Get("X-Socrata-Requestid")
+		if o.Class != classify.Final {
+			a.RetryAfter, _ = classify.RetryAfter(c.resp.Header, now)
+		}
+	}
+	return a
+}
+
+type historyKey struct{}
+
+func withHistory(req *http.Request, h []Attempt) *http.Request {
+	return req.WithContext(context.WithValue(req.Context(), historyKey{}, h))
+}
+
+// History returns the attempts that led to resp, in order. It is nil if the
+// first answer was the last and nothing more could have been done. Of a request
+// that was redirected, it is the last hop's.
+func History(resp *http.Response) []Attempt {
+	if resp == nil || resp.Request == nil {
+		return nil
+	}
+	h, _ := resp.Request.Context().Value(historyKey{}).([]Attempt)
+	return h
+}
+
+// An Event is what OnEvent is told after an attempt.
+type Event struct {
+	Context context.Context // of the request
+	N       int             // which attempt it was, from 1, polls included
+	Attempt Attempt
+	Next    policy.Action // what follows; the attempt tells after what wait
+}
+
+// tell reports the last attempt.
+func (c *call) tell(next policy.Action) {
+	if c.t.OnEvent != nil {
+		n := len(c.history)
+		c.t.OnEvent(Event{c.req.Context(), n, c.history[n-1], next})
+	}
+}

@@ -1,0 +1,38 @@
+package transport
+
+import (
+	"net/http"
+
+	"github.com/sodahttp/sodahttp/classify"
+)
+
+// A StatusErrors is an http.RoundTripper that turns an answer with a status of
+// 400 or more into a *classify.Error, for callers that look at errors only. It
+// belongs around a [Transport], not under it. If there was more than one
+// attempt, the error is an [*Error] that unwraps to the *classify.Error. It is
+// safe for concurrent use.
+type StatusErrors struct {
+	// Base sends the requests. If nil, http.DefaultTransport is used.
+	Base http.RoundTripper
+}
+
+// RoundTrip sends req.
+func (s *StatusErrors) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := orDefault(s.Base).RoundTrip(req)
+	if err != nil || resp == nil || resp.StatusCode < 400 {
+		return resp, err
+	}
+	if resp.Request == nil {
+		resp.Request = req
+	}
+	err = classify.Check(resp)
+	history := History(resp)
+	drain(resp.Body)
+	if history != nil {
+		return nil, &Error{Err: err, History: history}
+	}
+	return nil, err
+}
+
+// CloseIdleConnections closes those of Base.
+func (s *StatusErrors) CloseIdleConnections() { closeIdle(orDefault(s.Base)) }

@@ -1,0 +1,85 @@
+package transport
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sodahttp/sodahttp/classify"
+)
+
+const appToken = "X-App-Token"
+
+// An AppToken is an http.RoundTripper that adds Socrata's application token to
+// requests that have none, and never to a redirect hop to another origin. It
+// is safe for concurrent use.
+type AppToken struct {
+	// Token is the application token, sent as X-App-Token. If empty, requests
+	// go out as they are.
+	Token string
+
+	// Base sends the requests. If nil, http.DefaultTransport is used.
+	Base http.RoundTripper
+}
+
+// RoundTrip sends req, or a copy of it with the token.
+func (a *AppToken) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := orDefault(a.Base)
+	if req == nil || strayed(req) {
+		return base.RoundTrip(withoutSecrets(req))
+	}
+	if a.Token == "" || req.Header.Get(appToken) != "" {
+		return base.RoundTrip(req)
+	}
+	r := *req
+	if r.Header = req.Header.Clone(); r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	r.Header.Set(appToken, a.Token)
+	return base.RoundTrip(&r)
+}
+
+// CloseIdleConnections closes those of Base.
+func (a *AppToken) CloseIdleConnections() { closeIdle(orDefault(a.Base)) }
+
+// String keeps the token out of what is printed.
+func (a AppToken) String() string { return "transport.AppToken" }
+
+// GoString keeps the token out of what is printed.
+func (a AppToken) GoString() string { return a.String() }
+
+// withoutSecrets returns req, or if it is a redirect hop that has strayed, a
+// copy without the tokens that net/http does not know to be secret. It takes
+// care of Authorization and cookies itself.
+func withoutSecrets(req *http.Request) *http.Request {
+	if req == nil || req.Response == nil || req.Header[appToken] == nil && req.Header["Authentication"] == nil || !strayed(req) {
+		return req
+	}
+	r := *req
+	r.Header = req.Header.Clone()
+	delete(r.Header, appToken)
+	delete(r.Header, "Authentication") // Socrata's documentation has this for Authorization
+	return &r
+}
+
+// strayed reports whether a redirect has ever led req off its origin. The
+// http.Client copies the first request's headers to every hop, and so a hop
+// that comes back is not trusted again.
+func strayed(req *http.Request) bool {
+	for r := req; r.Response != nil; r = r.Response.Request {
+		from := r.Response.Request
+		if from == nil || from.URL == nil || r.URL == nil || !sameSite(from.URL, r.URL) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameSite reports whether to is of the same origin as from, or its upgrade to
+// https.
+func sameSite(from, to *url.URL) bool {
+	upgrade := strings.EqualFold(from.Scheme, "http") && strings.EqualFold(to.Scheme, "https") &&
+		strings.EqualFold(from.Hostname(), to.Hostname()) &&
+		(from.Port() == "" || from.Port() == "80") && (to.Port() == "" || to.Port() == "443")
+	return upgrade || classify.SameOrigin(from, to)
+}

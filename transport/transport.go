@@ -1,0 +1,135 @@
+// Package transport makes an http.Client reliable against Socrata's Open Data
+// API (SODA). [Transport] is an http.RoundTripper that sends a request again
+// when that is safe and makes sense, asks for the result of a 202, and hands
+// everything else back at once, as it came.
+//
+//	client := &http.Client{Transport: &transport.Transport{}}
+//
+// [AppToken] and [StatusErrors] are RoundTrippers to put around or under it.
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
+	"github.com/sodahttp/sodahttp/policy"
+)
+
+// A Transport is an http.RoundTripper that retries, polls and waits by the
+// meaning of Socrata's answers. The zero Transport is complete. It is safe for
+// concurrent use; its fields must not be changed once it is in use.
+//
+// It keeps net/http's contract: the request is not modified, its body is closed
+// once, and there is either a response or an error. When the attempts are used
+// up, the last response comes back with its body unread and no error; without
+// a response the error is an [*Error], except that an error which no other
+// attempt could change comes back as Base gave it. [History] tells the
+// attempts. Redirects are left to the http.Client, but a hop to another origin
+// loses X-App-Token.
+type Transport struct {
+	// Base sends the requests. If nil, http.DefaultTransport is used.
+	Base http.RoundTripper
+
+	// Policy bounds and paces the attempts; policy.NewContext overrides it
+	// for one request. The zero value makes up to 5 attempts in 2 minutes.
+	Policy policy.Policy
+
+	// Limiter is waited on before each attempt and poll, by one request at a
+	// time in the order of their coming. A *rate.Limiter of
+	// golang.org/x/time/rate fits. If nil, there is no limit.
+	Limiter interface{ Wait(context.Context) error }
+
+	// OnEvent is called after each attempt, from the goroutine of its
+	// RoundTrip, which waits for it. If nil, nobody is told.
+	OnEvent func(Event)
+
+	queue pace.Queue // for the Limiter
+}
+
+// RoundTrip sends req and returns the answer that settles it. See [Transport].
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req == nil {
+		return nil, errors.New("sodahttp: the request is nil")
+	}
+	if req.URL == nil {
+		closeBody(req)
+		return nil, errors.New("sodahttp: the request has no URL")
+	}
+	timeout := t.Policy.AttemptTimeout
+	if p, ok := policy.FromContext(req.Context()); ok {
+		timeout = p.AttemptTimeout
+	}
+	first, keep := keepBody(withoutSecrets(req))
+	resp, err := t.send(first, timeout)
+	if t.OnEvent == nil && err == nil && classify.Settled(resp.StatusCode) {
+		keep.release()
+		return resp, nil
+	}
+	c := newCall(t, req, first, keep)
+	c.resp, c.err = resp, err
+	return c.run()
+}
+
+// send makes one attempt. It closes req's body if Base does not come to it.
+func (t *Transport) send(req *http.Request, timeout time.Duration) (*http.Response, error) {
+	if t.Limiter != nil {
+		if err := t.queue.Wait(req.Context(), t.Limiter); err != nil {
+			closeBody(req)
+			return nil, &limitError{err}
+		}
+	}
+	if timeout > 0 {
+		return sendWithin(t.base(), req, timeout)
+	}
+	return sound(t.base().RoundTrip(req))
+}
+
+// sound holds Base to its contract: a response or an error.
+func sound(resp *http.Response, err error) (*http.Response, error) {
+	switch {
+	case err != nil && resp != nil:
+		if resp.Body != nil {
+			resp.Body.Close()
+		}
+		return nil, err
+	case err == nil && resp == nil:
+		return nil, errors.New("sodahttp: Base returned neither a response nor an error")
+	case err == nil && resp.Body == nil:
+		resp.Body = http.NoBody
+	}
+	return resp, err
+}
+
+// CloseIdleConnections closes those of Base.
+func (t *Transport) CloseIdleConnections() { closeIdle(t.base()) }
+
+func (t *Transport) base() http.RoundTripper { return orDefault(t.Base) }
+
+func orDefault(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		return http.DefaultTransport
+	}
+	return base
+}
+
+func closeIdle(base http.RoundTripper) {
+	if c, ok := base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+// limitError marks a request that the Limiter did not let through.
+type limitError struct{ err error }
+
+func (e *limitError) Error() string { return "sodahttp: waiting for the limiter: " + e.err.Error() }
+func (e *limitError) Unwrap() error { return e.err }
