@@ -1,0 +1,278 @@
+package sodatest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// timestampLayout is Socrata's floating_timestamp.
+const timestampLayout = "2006-01-02T15:04:05.000"
+
+// systemColumns are those that Socrata adds to every row, in its order.
+var systemColumns = []column{
+	{":id", "row_identifier"}, {":version", "row_version"},
+	{":created_at", "fixed_timestamp"}, {":updated_at", "fixed_timestamp"},
+}
+
+// A column has a type as in X-SODA2-Types.
+type column struct{ name, typ string }
+
+// A row maps column names to strings, bools, or whatever else JSON can hold. It
+// has no nulls: a missing column is null.
+type row map[string]any
+
+// A dataset is a table with its rows in the order in which they came. It is
+// guarded by Server.mu.
+type dataset struct {
+	id       string
+	columns  []column
+	rows     []row
+	byID     map[string]int // position of the row with this identifier, or with this :id
+	version  int            // counts the writes
+	made     int            // rows made so far, for :id
+	created  time.Time
+	modified time.Time
+}
+
+// Dataset serves rows as the data set id. Columns are those of the rows, sorted by
+// name; their types follow from the values: numbers and strings that look like
+// numbers, timestamps ("2006-01-02T15:04:05.000" or a time.Time), bools, points
+// (GeoJSON), or else text. As Socrata does, numbers are sent as strings, and nulls
+// not at all. The column "id", where there is one, is the row identifier. A row
+// without an ":id" gets one. The rows are copied.
+func Dataset(id string, rows []map[string]any) Option {
+	return func(s *Server) {
+		d := newDataset(id, s.start)
+		for _, r := range rows {
+			d.add(d.take(r))
+		}
+		s.datasets[id] = d
+	}
+}
+
+func newDataset(id string, now time.Time) *dataset {
+	return &dataset{id: id, byID: map[string]int{}, created: now, modified: now}
+}
+
+// GenerateRows returns n rows, always the same ones, with an "id" (a number as
+// Socrata sends it, from "1"), a name, a category, an amount, a bool, a timestamp
+// and a point.
+func GenerateRows(n int) []map[string]any {
+	categories := []string{"Noise", "Street Condition", "Water System", "Heat/Hot Water", "Trees"}
+	day := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
+	rows := make([]map[string]any, max(n, 0))
+	for i := range rows {
+		rows[i] = map[string]any{
+			"id":       strconv.Itoa(i + 1),
+			"name":     fmt.Sprintf("Row %d", i+1),
+			"category": categories[i%len(categories)],
+			"amount":   strconv.FormatFloat(float64(i*37%1000)/4, 'f', 2, 64),
+			"open":     i%3 == 0,
+			"created":  day.Add(time.Duration(i) * time.Hour).Format(timestampLayout),
+			"location": map[string]any{"type": "Point", "coordinates": []any{float64(-7390-i%10) / 100, 40.7}},
+		}
+	}
+	return rows
+}
+
+// find returns the position of the row that is called key, by its identifier or by
+// its :id.
+func (d *dataset) find(key string) (int, bool) {
+	i, ok := d.byID[key]
+	return i, ok
+}
+
+// keys returns what r can be called.
+func (r row) keys() []string {
+	var keys []string
+	for _, name := range []string{"id", ":id"} {
+		if k, ok := r[name]; ok {
+			keys = append(keys, text(k))
+		}
+	}
+	return keys
+}
+
+// put creates the row, or updates the one with the same identifier. It reports
+// whether it created one.
+func (d *dataset) put(values map[string]any) (row, bool) {
+	in := d.take(values)
+	for _, key := range in.keys() {
+		if i, ok := d.find(key); ok {
+			r := d.rows[i]
+			maps.Copy(r, in)
+			for name, v := range values {
+				if v == nil && !strings.HasPrefix(name, ":") {
+					delete(r, name) // null takes a value away
+				}
+			}
+			d.touch(r)
+			return r, false
+		}
+	}
+	return d.add(in), true
+}
+
+// take makes a row of values, which may bring new columns.
+func (d *dataset) take(values map[string]any) row {
+	in := make(row, len(values)+len(systemColumns))
+	for name, v := range values {
+		if v = normal(v); v != nil && name != "" {
+			in[name] = v
+		}
+	}
+	d.learn(in)
+	return in
+}
+
+// add appends the row, even if its identifier is there already.
+func (d *dataset) add(in row) row {
+	d.made++
+	if in[":id"] == nil {
+		in[":id"] = rowID(d.made)
+	}
+	if in[":created_at"] == nil {
+		in[":created_at"] = stamp(d.modified)
+	}
+	d.touch(in)
+	d.rows = append(d.rows, in)
+	d.index(len(d.rows) - 1)
+	return in
+}
+
+func (d *dataset) touch(r row) {
+	r[":updated_at"] = stamp(d.modified)
+	r[":version"] = fmt.Sprintf("rv-%04d~%04d", d.version/10000, d.version%10000)
+}
+
+// index makes row i known by its names.
+func (d *dataset) index(i int) {
+	for _, key := range d.rows[i].keys() {
+		d.byID[key] = i
+	}
+}
+
+// remove deletes the row that is called key.
+func (d *dataset) remove(key string) bool {
+	i, ok := d.find(key)
+	if !ok {
+		return false
+	}
+	for _, k := range d.rows[i].keys() {
+		delete(d.byID, k)
+	}
+	d.rows = slices.Delete(d.rows, i, i+1)
+	for ; i < len(d.rows); i++ {
+		d.index(i)
+	}
+	return true
+}
+
+// learn adds the columns that are new in r, and widens the type of those whose
+// values it does not share.
+func (d *dataset) learn(r row) {
+	for name, v := range r {
+		if strings.HasPrefix(name, ":") {
+			continue
+		}
+		typ := typeOf(v)
+		i, ok := slices.BinarySearchFunc(d.columns, name, func(c column, name string) int { return strings.Compare(c.name, name) })
+		switch {
+		case !ok:
+			d.columns = slices.Insert(d.columns, i, column{name, typ})
+		case d.columns[i].typ != typ:
+			d.columns[i].typ = "text"
+		}
+	}
+}
+
+// column returns the column of that name, system columns included.
+func (d *dataset) column(name string) (column, bool) {
+	for _, columns := range [][]column{d.columns, systemColumns} {
+		for _, c := range columns {
+			if c.name == name {
+				return c, true
+			}
+		}
+	}
+	return column{}, false
+}
+
+// rowID makes the n-th :id, in the order of strings.
+func rowID(n int) string {
+	const digits = "23456789abcdefghijkmnpqrstuvwxyz"
+	b := []byte("row-2222~2222~2222")
+	for i := len(b) - 1; n > 0 && i > 3; i-- {
+		if b[i] != '~' {
+			b[i] = digits[n%len(digits)]
+			n /= len(digits)
+		}
+	}
+	return string(b)
+}
+
+// stamp writes t as a fixed_timestamp.
+func stamp(t time.Time) string { return t.UTC().Format(timestampLayout) + "Z" }
+
+// normal returns v as a row holds it.
+func normal(v any) any {
+	switch v := v.(type) {
+	case nil, bool, string:
+		return v
+	case json.Number:
+		return v.String()
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case time.Time:
+		return v.Format(timestampLayout)
+	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32:
+		return fmt.Sprint(v)
+	}
+	return v
+}
+
+var numeric = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+
+// typeOf guesses the type of a column from one of its values.
+func typeOf(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return "checkbox"
+	case string:
+		if numeric.MatchString(v) {
+			return "number"
+		}
+		if _, err := time.Parse(timestampLayout, v); err == nil {
+			return "floating_timestamp"
+		}
+		return "text"
+	case map[string]any:
+		if v["type"] == "Point" {
+			return "point"
+		}
+	}
+	return "text"
+}
+
+// text writes v as in CSV: null as nothing, points as WKT.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case map[string]any:
+		if xy, ok := v["coordinates"].([]any); ok && v["type"] == "Point" && len(xy) == 2 {
+			return fmt.Sprintf("POINT (%v %v)", xy[0], xy[1])
+		}
+	}
+	return quoteJSON(v)
+}
