@@ -18,8 +18,12 @@ func newJob(view string, n int) *job { return &job{view, n, n} }
 
 // nextID makes a 4x4 id for a new data set.
 func (s *Server) nextID() string {
-	s.made++
-	return fmt.Sprintf("copy-%04d", s.made%10000)
+	for {
+		s.made++
+		if id := fmt.Sprintf("copy-%04d", s.made%10000); s.datasets[id] == nil {
+			return id
+		}
+	}
 }
 
 // startTicket starts a job with a ticket.

@@ -161,8 +161,10 @@ func (m *models) decide(r *http.Request, now time.Time, age time.Duration) Reply
 	if reply.own() && !m.pass(datasetID(r.URL.Path), now) {
 		reply = reply.over(m.throttle)
 	}
-	if token := appToken(r); reply.own() && token != "" && m.tokens != nil && !slices.Contains(m.tokens, token) {
-		reply = reply.over(Reply{Status: http.StatusForbidden, Code: "permission_denied", Message: "Invalid app_token specified"})
+	if reply.own() && m.tokens != nil {
+		if token := appToken(r); token != "" && !slices.Contains(m.tokens, token) {
+			reply = reply.over(Reply{Status: http.StatusForbidden, Code: "permission_denied", Message: "Invalid app_token specified"})
+		}
 	}
 	return reply
 }
@@ -183,6 +185,7 @@ func (m *models) pass(id string, now time.Time) bool {
 	return true
 }
 
+// appToken returns the token of r, or "".
 func appToken(r *http.Request) string {
 	if t := r.Header.Get("X-App-Token"); t != "" {
 		return t

@@ -133,7 +133,11 @@ func (r Reply) answer(path string) *answer {
 	}
 	if r.Code != "" || status >= 400 {
 		message := or(r.Message, or(known.message, http.StatusText(status)))
-		return errorAnswer(status, r.Code, message, strings.ReplaceAll(known.data, "{id}", datasetID(path)))
+		data, id := known.data, datasetID(path)
+		if id == "" && strings.Contains(data, "{id}") {
+			data = ""
+		}
+		return errorAnswer(status, r.Code, message, strings.ReplaceAll(data, "{id}", id))
 	}
 	return &answer{status: status, header: http.Header{}}
 }

@@ -10,26 +10,25 @@ import (
 
 // own is the server's own answer. s.mu is held.
 func (s *Server) own(r *http.Request, body []byte) *answer {
-	at := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	if at[0] == "api" {
-		if at = at[1:]; len(at) == 0 {
-			return notFound()
-		}
-	}
-	switch n := len(at); {
-	case at[0] == "resource" && n == 2:
+	path := strings.Trim(r.URL.Path, "/")
+	at := strings.Split(path, "/")
+	under := func(dir string, n int) bool { return len(at) == n && strings.HasPrefix(path, dir+"/") }
+	switch {
+	case under("resource", 2):
 		return s.resource(r, body, at[1])
-	case at[0] == "resource" && n == 3:
+	case under("resource", 3):
 		return s.resourceRow(r, body, at[1], at[2])
-	case at[0] == "v3" && n == 4 && at[1] == "views":
-		return s.soda3(r, body, at[2], at[3])
-	case at[0] == "views" && n == 2: // without /api for old clients
+	case under("api/v3/views", 5):
+		return s.soda3(r, body, at[3], at[4])
+	case under("api/views", 3):
+		return s.view(r, at[2])
+	case under("views", 2): // where old clients look
 		return s.view(r, at[1])
-	case at[0] == "views" && n == 3 && base(at[2]) == "publication":
-		return s.publication(r, body, at[1])
-	case n == 1 && base(at[0]) == "imports2":
+	case under("api/views", 4) && base(at[3]) == "publication":
+		return s.publication(r, body, at[2])
+	case base(path) == "api/imports2":
 		return s.imports(r)
-	case at[0] == "" || at[0] == "d" && n == 2:
+	case path == "" || under("d", 2):
 		a := &answer{status: 200, header: http.Header{}}
 		a.verbatim("<html><head><title>Open Data</title></head><body></body></html>\n")
 		return a

@@ -1,7 +1,6 @@
 package sodatest
 
 import (
-	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,12 +9,15 @@ import (
 
 // request3 is the body of a SODA 3 request, as far as this server reads it.
 type request3 struct {
-	Query *string `json:"query"`
-	Page  *struct {
-		PageNumber *int `json:"pageNumber"`
-		PageSize   *int `json:"pageSize"`
-	} `json:"page"`
-	IncludeSynthetic bool `json:"includeSynthetic"`
+	Query            *string `json:"query"`
+	Page             *page3  `json:"page"`
+	IncludeSynthetic bool    `json:"includeSynthetic"`
+}
+
+// page3 is a page, counted from 1.
+type page3 struct {
+	PageNumber *int `json:"pageNumber"` // nil means 1
+	PageSize   *int `json:"pageSize"`   // nil means 1000
 }
 
 // soda3 answers /api/v3/views/{id}/query.json and its like.
@@ -80,26 +82,17 @@ func args3(raw string) (in request3, bad *answer) {
 		in.Query = &text
 	}
 	in.IncludeSynthetic = args.Get("includeSynthetic") == "true"
-	number, size := 1, 1000
-	for name, n := range map[string]*int{"pageNumber": &number, "pageSize": &size} {
+	var page page3
+	for name, field := range map[string]**int{"pageNumber": &page.PageNumber, "pageSize": &page.PageSize} {
 		if args.Has(name) {
-			if *n, err = strconv.Atoi(args.Get(name)); err != nil {
+			n, err := strconv.Atoi(args.Get(name))
+			if err != nil {
 				return in, badPage(name)
 			}
+			*field, in.Page = &n, &page
 		}
 	}
-	if args.Has("pageNumber") || args.Has("pageSize") {
-		in.page(number, size)
-	}
 	return in, nil
-}
-
-func (in *request3) page(number, size int) {
-	in.Page = new(struct {
-		PageNumber *int `json:"pageNumber"`
-		PageSize   *int `json:"pageSize"`
-	})
-	in.Page.PageNumber, in.Page.PageSize = &number, &size
 }
 
 func badPage(name string) *answer {
@@ -128,28 +121,35 @@ func (d *dataset) run3(in request3, export bool) (*table, *answer) {
 	case bad != nil:
 		return nil, bad
 	}
-	number, size := 1, len(t.rows)
-	if !export && q.limit < 0 {
-		size = 1000
+	page := page3{}
+	switch {
+	case in.Page != nil:
+		page = *in.Page
+	case export || q.limit >= 0:
+		return t, nil
 	}
-	if in.Page != nil {
-		if in.Page.PageNumber != nil {
-			number = *in.Page.PageNumber
-		}
-		size = 1000
-		if in.Page.PageSize != nil {
-			size = *in.Page.PageSize
-		}
+	return t, t.cut(page)
+}
+
+// cut leaves one page of the rows. The answer is nil, or a 400.
+func (t *table) cut(page page3) *answer {
+	number, size := 1, 1000
+	if page.PageNumber != nil {
+		number = *page.PageNumber
+	}
+	if page.PageSize != nil {
+		size = *page.PageSize
 	}
 	switch {
 	case number < 1:
-		return nil, badPage("pageNumber")
-	case size < 0:
-		return nil, badPage("pageSize")
-	case size > 0 && number-1 > math.MaxInt/size: // beyond any end, and no overflow
-		number, size = 2, len(t.rows)
+		return badPage("pageNumber")
+	case size < 1:
+		return badPage("pageSize")
+	case number-1 > len(t.rows)/size: // beyond the end; the product could overflow
+		t.rows = nil
+		return nil
 	}
-	from := min((number-1)*size, len(t.rows))
-	t.rows = t.rows[from : from+min(size, len(t.rows)-from)]
-	return t, nil
+	t.rows = t.rows[(number-1)*size:]
+	t.rows = t.rows[:min(size, len(t.rows))]
+	return nil
 }

@@ -50,9 +50,10 @@ type syntaxError struct {
 // A parser panics with a syntaxError, which parseQuery recovers: that keeps the
 // grammar readable.
 type parser struct {
-	text string
-	pos  int
-	tok  token
+	text  string
+	pos   int
+	tok   token
+	depth int // of parentheses
 }
 
 // parseQuery parses a SELECT statement.
@@ -154,6 +155,9 @@ func (p *parser) field() field {
 func (p *parser) conditions(q *query) {
 	for {
 		if p.sign('(') {
+			if p.depth++; p.depth > 100 { // a stack is not endless
+				p.fail("fewer parentheses")
+			}
 			p.conditions(q)
 			if !p.sign(')') {
 				p.fail("`)'")
