@@ -53,8 +53,8 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 	reset := new(atomic.Bool)
 	client := &pipeConn{Conn: a, local: addr, remote: serverAddr, reset: reset}
 	server := &pipeConn{Conn: b, local: serverAddr, remote: addr, reset: reset}
-	select {
-	case <-l.done: // when both are ready, closed wins
+	select { // when it is closed nothing else counts
+	case <-l.done:
 		return nil, refused()
 	default:
 	}
