@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/textproto"
 	"strings"
 	"syscall"
 )
@@ -85,7 +86,8 @@ func passing(err error) bool {
 			return true
 		}
 	}
-	return some(err, timedOut) || says(err,
+	// A header that is cut within a line is a malformed one to net/http.
+	return is[textproto.ProtocolError](err) || some(err, timedOut) || says(err,
 		"http: server closed idle connection",
 		"net/http: cannot rewind body after connection loss",
 		"http2: client connection lost",
