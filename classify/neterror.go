@@ -80,7 +80,7 @@ func passing(err error) bool {
 	if code, ok := streamCodeOf(err); ok {
 		return code != inadequateSecurity && code != http11Required
 	}
-	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed,
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
 		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT} {
 		if errors.Is(err, e) {
 			return true

@@ -93,6 +93,7 @@ func TestErrorsByType(t *testing.T) {
 		{"EOF", io.EOF, passing},
 		{"unexpected EOF", io.ErrUnexpectedEOF, passing},
 		{"closed", net.ErrClosed, passing},
+		{"closed, in memory", io.ErrClosedPipe, passing},
 		{"deadline of one attempt", context.DeadlineExceeded, passing},
 		{"deadline of a connection", os.ErrDeadlineExceeded, passing},
 		{"closed while idle", errors.New("http: server closed idle connection"), passing},
@@ -312,6 +313,7 @@ func http2(answer func(stream uint32) []byte) *http.Transport {
 			for b := range out {
 				c.Write(b)
 				if b[3] == frameGoAway {
+					time.Sleep(time.Second) // until the request has been taken in
 					c.Close()
 				}
 			}
@@ -367,6 +369,7 @@ func TestRealHTTP2Errors(t *testing.T) {
 					req.Body, req.ContentLength = io.NopCloser(strings.NewReader("row")), 3
 				}
 				err := roundTrip(t, http2(c.answer), req)
+				time.Sleep(2 * time.Second) // until the server has closed
 				if !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%s, %s: got another error: %v", c.name, method, err)
 				}
