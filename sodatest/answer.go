@@ -78,6 +78,9 @@ func spaced(object string) string {
 
 // quoteJSON returns v as JSON, without escaping <, > and &.
 func quoteJSON(v any) string {
+	if s, ok := v.(string); ok && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+		return `"` + s + `"` // most of all data
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -181,12 +180,11 @@ func (d *dataset) learn(r row) {
 		if strings.HasPrefix(name, ":") {
 			continue
 		}
-		typ := typeOf(v)
 		i, ok := slices.BinarySearchFunc(d.columns, name, func(c column, name string) int { return strings.Compare(c.name, name) })
 		switch {
 		case !ok:
-			d.columns = slices.Insert(d.columns, i, column{name, typ})
-		case d.columns[i].typ != typ:
+			d.columns = slices.Insert(d.columns, i, column{name, typeOf(v)})
+		case d.columns[i].typ != "text" && d.columns[i].typ != typeOf(v):
 			d.columns[i].typ = "text"
 		}
 	}
@@ -237,7 +235,27 @@ func normal(v any) any {
 	return v
 }
 
-var numeric = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+// isNumber tells whether s is a number as JSON writes it, leading zeros aside.
+func isNumber(s string) bool {
+	digits := func(s string) string { return strings.TrimLeft(s, "0123456789") }
+	rest := digits(strings.TrimPrefix(s, "-"))
+	if rest == s || rest == strings.TrimPrefix(s, "-") {
+		return false
+	}
+	if fraction, ok := strings.CutPrefix(rest, "."); ok {
+		if rest = digits(fraction); rest == fraction {
+			return false
+		}
+	}
+	if rest != "" && (rest[0] == 'e' || rest[0] == 'E') {
+		exponent := rest[1:]
+		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
+			exponent = exponent[1:]
+		}
+		return exponent != "" && digits(exponent) == ""
+	}
+	return rest == ""
+}
 
 // typeOf guesses the type of a column from one of its values.
 func typeOf(v any) string {
@@ -245,11 +263,13 @@ func typeOf(v any) string {
 	case bool:
 		return "checkbox"
 	case string:
-		if numeric.MatchString(v) {
+		if isNumber(v) {
 			return "number"
 		}
-		if _, err := time.Parse(timestampLayout, v); err == nil {
-			return "floating_timestamp"
+		if len(v) == len(timestampLayout) { // parsing is slow
+			if _, err := time.Parse(timestampLayout, v); err == nil {
+				return "floating_timestamp"
+			}
 		}
 		return "text"
 	case map[string]any:

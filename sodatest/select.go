@@ -102,7 +102,7 @@ func (d *dataset) check(q *query) *answer {
 // of type typ, or "".
 func mismatch(typ string, c condition) string {
 	switch {
-	case typ == "number" && c.kind == 's' && !numeric.MatchString(c.value):
+	case typ == "number" && c.kind == 's' && !isNumber(c.value):
 		return "text"
 	case typ != "number" && c.kind == 'n':
 		return "number"

@@ -231,7 +231,7 @@ func (p *parser) next() {
 			n++
 		}
 		p.take('n', n)
-		if !numeric.MatchString(p.tok.text) {
+		if !isNumber(p.tok.text) {
 			p.fail("a number")
 		}
 	case isWord(c):
