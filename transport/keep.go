@@ -19,7 +19,7 @@ func keepBody(req *http.Request) (*http.Request, *kept) {
 	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil || req.ContentLength > maxKeep {
 		return req, nil
 	}
-	k := &kept{src: req.Body}
+	k := &kept{src: req.Body, reading: make(chan struct{}, 1)}
 	r := *req
 	r.Body, _ = k.again()
 	return &r, k
@@ -30,7 +30,7 @@ func keepBody(req *http.Request) (*http.Request, *kept) {
 // on. That keeps attempts apart, even though net/http may still be reading the
 // body of one that was answered early.
 type kept struct {
-	reading sync.Mutex // held while src is read
+	reading chan struct{} // holds one while src is read; a channel, as that can take long
 	src     io.ReadCloser
 
 	mu      sync.Mutex
@@ -94,8 +94,8 @@ func (r *keptReader) Read(p []byte) (int, error) {
 	if n, err := r.remembered(p); n > 0 || err != nil || len(p) == 0 {
 		return n, err
 	}
-	r.k.reading.Lock()
-	defer r.k.reading.Unlock()
+	r.k.reading <- struct{}{}
+	defer func() { <-r.k.reading }()
 	// While this one waited, another may have read on.
 	if n, err := r.remembered(p); n > 0 || err != nil {
 		return n, err

@@ -1,0 +1,173 @@
+package transport_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/sodahttp/sodahttp/policy"
+	"github.com/sodahttp/sodahttp/sodatest"
+	"github.com/sodahttp/sodahttp/transport"
+)
+
+// quick is a back-off for tests on a real clock.
+var quick = policy.Policy{Resend: func(*http.Request) bool { return true }}
+
+// bodyOf returns n bytes that no shift of theirs equals.
+func bodyOf(n int) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{1})
+	r.Read(b)
+	return b
+}
+
+func TestBodyIsSentWholeEachTime(t *testing.T) {
+	want := bodyOf(700 << 10)
+	for _, row := range []struct {
+		name    string
+		getBody bool
+		first   sodatest.Reply
+	}{
+		{"with GetBody, answered early", true, sodatest.Reply{Status: 503, Early: true}},
+		{"without GetBody, answered early", false, sodatest.Reply{Status: 503, Early: true}},
+		{"with GetBody, answered late", true, sodatest.Reply{Status: 503}},
+		{"without GetBody, answered late", false, sodatest.Reply{Status: 503}},
+		{"without GetBody, connection dropped", false, sodatest.Reply{Status: 200, Drop: true}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(row.first, sodatest.Reply{Status: 200, Body: "ok"}))
+				defer srv.Close()
+				src := &closes{Reader: bytes.NewReader(want)}
+				req := newRequest(t, "PUT", srv.URL+"/resource/abcd-1234.json", nil)
+				req.Body, req.ContentLength = src, int64(len(want))
+				if row.getBody {
+					req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(want)), nil }
+				}
+				resp, err := (&transport.Transport{Base: srv.Transport()}).RoundTrip(req)
+				if err != nil || resp.StatusCode != 200 {
+					t.Fatalf("got %v, %v", resp, err)
+				}
+				resp.Body.Close()
+				synctest.Wait()
+				sent := srv.Requests()
+				if last := sent[len(sent)-1]; len(sent) != 2 || sha256.Sum256(last.Body) != sha256.Sum256(want) {
+					t.Errorf("%d requests, the last with %d bytes, want 2 and the %d bytes themselves", len(sent), len(last.Body), len(want))
+				}
+				if n := src.n.Load(); n != 1 {
+					t.Errorf("the caller's body was closed %d times, want once", n)
+				}
+			})
+		})
+	}
+}
+
+func TestStreamedBodyIsSentAsItComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(sodatest.Reply{Status: 503, Early: true}, sodatest.Reply{Status: 200, Body: "ok"}))
+		defer srv.Close()
+		pr, pw := io.Pipe()
+		go func() {
+			for range 10 { // the first attempt is over before this is
+				time.Sleep(time.Second)
+				io.WriteString(pw, "a line\n")
+			}
+			pw.Close()
+		}()
+		resp, err := (&transport.Transport{Base: srv.Transport()}).RoundTrip(newRequest(t, "PUT", srv.URL+"/resource/abcd-1234.json", pr))
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+		resp.Body.Close()
+		sent := srv.Requests()
+		if got := string(sent[len(sent)-1].Body); got != strings.Repeat("a line\n", 10) {
+			t.Errorf("the second attempt sent %q", got)
+		}
+	})
+}
+
+func TestStreamedBodyThatGrowsTooLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(sodatest.Reply{Status: 503}))
+		defer srv.Close()
+		want := bodyOf(3 << 20)
+		src := &closes{Reader: bytes.NewReader(want)}
+		resp, err := (&transport.Transport{Base: srv.Transport()}).RoundTrip(newRequest(t, "PUT", srv.URL+"/resource/abcd-1234.json", src))
+		if err != nil || resp.StatusCode != 503 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+		resp.Body.Close()
+		if h := transport.History(resp); len(h) != 1 || !strings.Contains(h[0].Why, "larger than 1 MiB") {
+			t.Errorf("history %v does not say why", h)
+		}
+		if sent := srv.Requests(); len(sent) != 1 || !bytes.Equal(sent[0].Body, want) || src.n.Load() != 1 {
+			t.Errorf("%d requests, %d bytes, closed %d times", len(sent), len(sent[0].Body), src.n.Load())
+		}
+	})
+}
+
+func TestBodyThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := sodatest.NewServer(sodatest.InMemory())
+		defer srv.Close()
+		own := errors.New("the disk is gone")
+		src := &closes{Reader: io.MultiReader(strings.NewReader("start"), &broken{own})}
+		_, err := (&transport.Transport{Base: srv.Transport()}).RoundTrip(newRequest(t, "PUT", srv.URL+"/resource/abcd-1234.json", src))
+		if !errors.Is(err, own) || src.n.Load() != 1 {
+			t.Errorf("got %v, closed %d times; want the body's own error", err, src.n.Load())
+		}
+	})
+}
+
+type broken struct{ err error }
+
+func (b *broken) Read([]byte) (int, error) { return 0, b.err }
+
+// TestEarlyAnswerOverTCP has a server that answers a large upload early, over
+// and over, on a real network and with the race detector in mind.
+func TestEarlyAnswerOverTCP(t *testing.T) {
+	want := bodyOf(1 << 20)
+	var n atomic.Int32
+	got := make(chan [32]byte, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.Add(1)%2 == 1 {
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		b, _ := io.ReadAll(r.Body)
+		got <- sha256.Sum256(b)
+	}))
+	defer srv.Close()
+	p := quick
+	p.BackOff = nothing
+	rt := &transport.Transport{Policy: p}
+	for i := range 20 {
+		req := newRequest(t, "PUT", srv.URL, io.MultiReader(bytes.NewReader(want)))
+		if i%2 == 0 {
+			req = newRequest(t, "PUT", srv.URL, bytes.NewReader(want))
+		}
+		resp, err := rt.RoundTrip(req)
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatalf("upload %d: %v, %v", i, resp, err)
+		}
+		resp.Body.Close()
+		if <-got != sha256.Sum256(want) {
+			t.Errorf("upload %d arrived changed", i)
+		}
+	}
+	rt.CloseIdleConnections()
+}
+
+func nothing() backoff.BackOff { return &backoff.ZeroBackOff{} }
