@@ -77,17 +77,35 @@ func spaced(object string) string {
 }
 
 // quoteJSON returns v as JSON, without escaping <, > and &.
-func quoteJSON(v any) string {
-	if s, ok := v.(string); ok && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return `"` + s + `"` // most of all data
+func quoteJSON(v any) string { return string(appendJSON(nil, v)) }
+
+// appendJSON appends v as JSON. What has no JSON is null.
+func appendJSON(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case nested:
+		return append(b, v.json...)
+	case string:
+		if isPlain(v) { // most of all data is
+			return append(append(append(b, '"'), v...), '"')
+		}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if enc.Encode(v) != nil {
-		return "null" // a value that has no JSON
+		return append(b, "null"...)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return append(b, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+}
+
+// isPlain tells whether s is the same in JSON.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // verbatim replaces the body. A page of HTML is nginx's: it has a length, and none

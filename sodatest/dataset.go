@@ -22,9 +22,13 @@ var systemColumns = []column{
 // A column has a type as in X-SODA2-Types.
 type column struct{ name, typ string }
 
-// A row maps column names to strings, bools, or whatever else JSON can hold. It
-// has no nulls: a missing column is null.
+// A row maps column names to values, each a string, a bool or a nested. It has no
+// nulls: a missing column is null.
 type row map[string]any
+
+// A nested value is an object or a list. It is written out when it arrives, which
+// also makes it independent of the user's.
+type nested struct{ json, text, typ string }
 
 // A dataset is a table with its rows in the order in which they came. It is
 // guarded by Server.mu.
@@ -91,7 +95,7 @@ func (d *dataset) find(key string) (int, bool) {
 func (r row) keys() []string {
 	var keys []string
 	for _, name := range []string{"id", ":id"} {
-		if k, ok := r[name]; ok {
+		if k := r[name]; k != nil {
 			keys = append(keys, text(k))
 		}
 	}
@@ -231,8 +235,19 @@ func normal(v any) any {
 		return v.Format(timestampLayout)
 	case int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32:
 		return fmt.Sprint(v)
+	case nested:
+		return v
 	}
-	return v
+	written := quoteJSON(v)
+	n := nested{written, written, "text"}
+	var point struct {
+		Type        string
+		Coordinates []json.Number
+	}
+	if json.Unmarshal([]byte(written), &point) == nil && point.Type == "Point" && len(point.Coordinates) == 2 {
+		n.text, n.typ = fmt.Sprintf("POINT (%v %v)", point.Coordinates[0], point.Coordinates[1]), "point"
+	}
+	return n
 }
 
 // isNumber tells whether s is a number as JSON writes it, leading zeros aside.
@@ -262,6 +277,8 @@ func typeOf(v any) string {
 	switch v := v.(type) {
 	case bool:
 		return "checkbox"
+	case nested:
+		return v.typ
 	case string:
 		if isNumber(v) {
 			return "number"
@@ -271,28 +288,19 @@ func typeOf(v any) string {
 				return "floating_timestamp"
 			}
 		}
-		return "text"
-	case map[string]any:
-		if v["type"] == "Point" {
-			return "point"
-		}
 	}
 	return "text"
 }
 
-// text writes v as in CSV: null as nothing, points as WKT.
+// text writes a value as in CSV: null as nothing, points as WKT.
 func text(v any) string {
 	switch v := v.(type) {
-	case nil:
-		return ""
 	case string:
 		return v
 	case bool:
 		return strconv.FormatBool(v)
-	case map[string]any:
-		if xy, ok := v["coordinates"].([]any); ok && v["type"] == "Point" && len(xy) == 2 {
-			return fmt.Sprintf("POINT (%v %v)", xy[0], xy[1])
-		}
+	case nested:
+		return v.text
 	}
-	return quoteJSON(v)
+	return ""
 }

@@ -242,8 +242,8 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestBigPage(t *testing.T) {
 	everywhere(t, func(t *testing.T, start starter) {
-		srv := start(sodatest.Replies(sodatest.Reply{Status: 502, Bytes: 10 << 20}))
-		if resp, body := get(t, srv, sample+".json"); resp.StatusCode != 502 || len(body) != 10<<20 {
+		srv := start(sodatest.Replies(sodatest.Reply{Status: 502, Bytes: 2 << 20}))
+		if resp, body := get(t, srv, sample+".json"); resp.StatusCode != 502 || len(body) != 2<<20 {
 			t.Errorf("got %s with %d bytes", resp.Status, len(body))
 		}
 	})

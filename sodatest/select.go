@@ -212,7 +212,7 @@ func (t *table) object(b []byte, r row) []byte {
 		if len(b) > first {
 			b = append(b, ',')
 		}
-		b = append(append(append(b, quoteJSON(c.name)...), ':'), quoteJSON(v)...)
+		b = appendJSON(append(appendJSON(b, c.name), ':'), v)
 	}
 	return append(b, '}')
 }

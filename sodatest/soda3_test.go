@@ -12,7 +12,7 @@ import (
 const v3 = "/api/v3/views/many-0000/"
 
 func TestSoda3(t *testing.T) {
-	srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Dataset("many-0000", sodatest.GenerateRows(2500)))
+	srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Dataset("many-0000", sodatest.GenerateRows(1100)))
 	defer srv.Close()
 	for _, tt := range []struct {
 		path, body string
@@ -20,20 +20,20 @@ func TestSoda3(t *testing.T) {
 		first      string // the id of the first row
 	}{
 		{"query.json", `{}`, 1000, "1"},
-		{"export.json", `{}`, 2500, "1"},
+		{"export.json", `{}`, 1100, "1"},
 		{"query.json", `{"query":"SELECT *"}`, 1000, "1"},
-		{"query.json", `{"query":"SELECT * LIMIT 1200 OFFSET 1"}`, 1200, "2"},
-		{"query.json", `{"query":"SELECT * ORDER BY id DESC","page":{"pageNumber":1,"pageSize":10}}`, 10, "2500"},
-		{"query.json", `{"query":"SELECT *","page":{"pageNumber":3,"pageSize":1000}}`, 500, "2001"},
-		{"query.json", `{"page":{"pageNumber":2}}`, 1000, "1001"},
+		{"query.json", `{"query":"SELECT * LIMIT 1050 OFFSET 1"}`, 1050, "2"},
+		{"query.json", `{"query":"SELECT * ORDER BY id DESC","page":{"pageNumber":1,"pageSize":10}}`, 10, "1100"},
+		{"query.json", `{"query":"SELECT *","page":{"pageNumber":3,"pageSize":500}}`, 100, "1001"},
+		{"query.json", `{"page":{"pageNumber":2}}`, 100, "1001"},
 		{"query.json", `{"page":{"pageSize":3}}`, 3, "1"},
 		{"query.json", `{"page":{}}`, 1000, "1"},
-		{"query.json", `{"page":{"pageNumber":26,"pageSize":100}}`, 0, ""},
+		{"query.json", `{"page":{"pageNumber":12,"pageSize":100}}`, 0, ""},
 		{"query.json", `{"page":{"pageNumber":9223372036854775807,"pageSize":9223372036854775807}}`, 0, ""},
-		{"query.json", `{"page":{"pageNumber":1,"pageSize":9223372036854775807}}`, 2500, "1"},
+		{"query.json", `{"page":{"pageNumber":1,"pageSize":9223372036854775807}}`, 1100, "1"},
 		{"query.json", `{"query":"SELECT * WHERE id = 77"}`, 1, "77"},
 		{"query.json", `{"query":"SELECT * LIMIT 5","page":{"pageNumber":2,"pageSize":3}}`, 2, "4"},
-		{"export.json", `{"query":"SELECT id WHERE id > 2498"}`, 2, "2499"},
+		{"export.json", `{"query":"SELECT id WHERE id > 1098"}`, 2, "1099"},
 	} {
 		resp, body := send(t, srv, "POST", v3+tt.path, tt.body, "Content-Type", "application/json")
 		if resp.StatusCode != 200 {
@@ -122,7 +122,7 @@ func TestSoda3Errors(t *testing.T) {
 			`{"page":{"pageSize":0}}`:                    "Bad value for pageSize",
 			`{"page":{"pageSize":99999999999999999999}}`: "req.body.malformed-json",
 			`SELECT *`: "req.body.malformed-json",
-			`{"query":"SELECT * WHERE ` + strings.Repeat("(", 1<<20) + `a"}`:  "query.compiler.malformed",
+			`{"query":"SELECT * WHERE ` + strings.Repeat("(", 1<<12) + `a"}`:  "query.compiler.malformed",
 			`{"query":"SELECT ` + strings.Repeat("a,", 1<<10) + `b LIMIT 1"}`: "no-such-column",
 		} {
 			resp, got := send(t, srv, "POST", path, body, "Content-Type", "application/json")

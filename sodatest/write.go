@@ -90,7 +90,8 @@ func (d *dataset) begin() {
 
 // removeAny deletes the row that values names.
 func (d *dataset) removeAny(values map[string]any) bool {
-	for _, key := range row(values).keys() {
+	named := row{"id": normal(values["id"]), ":id": normal(values[":id"])}
+	for _, key := range named.keys() {
 		if d.remove(key) {
 			return true
 		}
