@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -284,7 +285,7 @@ func TestErrorInTheMiddleIsDeliveredAtItsPlace(t *testing.T) {
 		"after the bytes":      io.MultiReader(strings.NewReader(`{"code":"internal","mess`), iotest.ErrReader(io.ErrUnexpectedEOF)),
 		"with the last bytes":  iotest.DataErrReader(io.MultiReader(strings.NewReader(`{"code":"internal","mess`), iotest.ErrReader(io.ErrUnexpectedEOF))),
 		"a byte at a time":     iotest.OneByteReader(io.MultiReader(strings.NewReader(`{"code":"internal","mess`), iotest.ErrReader(io.ErrUnexpectedEOF))),
-		"with reads of no use": &hesitant{Reader: io.MultiReader(strings.NewReader(`{"code":"internal","mess`), iotest.ErrReader(io.ErrUnexpectedEOF)), every: 50},
+		"with reads of no use": &hesitant{Reader: iotest.OneByteReader(io.MultiReader(strings.NewReader(`{"code":"internal","mess`), iotest.ErrReader(io.ErrUnexpectedEOF))), every: 50},
 	} {
 		resp := &http.Response{StatusCode: 500, Body: io.NopCloser(body)}
 		if got := classify.Of(nil, resp, nil); got.Code != "internal" || got.Class != classify.Final {
@@ -313,11 +314,13 @@ func (h *hesitant) Read(b []byte) (int, error) {
 
 func TestBodyThatGivesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		resp := &http.Response{StatusCode: 500, Body: io.NopCloser(&hesitant{Reader: strings.NewReader("the end"), every: 1000})}
+		body := &hesitant{Reader: strings.NewReader("the end"), every: math.MaxInt}
+		resp := &http.Response{StatusCode: 500, Body: io.NopCloser(body)}
 		start := time.Now()
 		if got := classify.Of(nil, resp, nil); got.Class != classify.Transient || time.Since(start) != 0 {
 			t.Errorf("got %+v after %v", got, time.Since(start))
 		}
+		body.every = 1
 		if b, err := io.ReadAll(resp.Body); string(b) != "the end" || err != nil {
 			t.Errorf("read %q, %v", b, err)
 		}

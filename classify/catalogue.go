@@ -80,5 +80,6 @@ func (k Kind) String() string {
 	return rows[k-1].Title
 }
 
-// Error makes a Kind an error to compare with errors.Is.
+// Error gives "socrata: " and the title. It makes a Kind an error to compare
+// with errors.Is; package fmt prints a Kind this way too.
 func (k Kind) Error() string { return "socrata: " + k.String() }

@@ -15,10 +15,10 @@ type Error struct {
 	Kind      Kind            // the catalogue's row, or Unlisted
 	Status    int             // the HTTP status
 	Code      string          // the error code as the server spelled it; empty if it gave none
-	Message   string          // the server's message, whole; it may repeat what the query contained, but no credential
-	Data      json.RawMessage // the "data" member as it stands in the body; nil if there is none
-	RequestID string          // X-Socrata-RequestId, which the portal's support asks for
-	Method    string          // of the request
+	Message   string          // the server's message, whole; it may repeat the query, but no credential of the request
+	Data      json.RawMessage // the "data" member as it stands in the body, unredacted; nil if there is none
+	RequestID string          // X-Socrata-RequestId, which the portal's support asks for; empty if absent
+	Method    string          // of the request; empty if the response does not know it
 	URL       string          // of the request, as Redact shows it
 }
 

@@ -181,7 +181,8 @@ func location(resp *http.Response) string {
 }
 
 // SameOrigin reports whether a and b have the same scheme, host and port, a
-// missing port being the scheme's own (RFC 6454, section 5). A nil URL has none.
+// missing port being the scheme's own (RFC 6454, section 5). A nil URL has
+// no origin.
 func SameOrigin(a, b *url.URL) bool {
 	return a != nil && b != nil && strings.EqualFold(a.Scheme, b.Scheme) &&
 		strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)

@@ -135,6 +135,7 @@ func TestOfByCode(t *testing.T) {
 		{503, "service-unavailable query.datasource.unavailable", classify.Unlisted, thr, unk},
 		{503, "update.read-only-mode", classify.Unlisted, thr, no},
 		{503, "too-many-requests", classify.TooManyRequests, thr, unk},
+		{503, "internal internal-error", classify.Internal, thr, unk},
 		{503, "row_cache_timeout", classify.RowCacheTimeout, tra, unk},
 	} {
 		for code := range strings.FieldsSeq(c.codes) {

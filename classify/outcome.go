@@ -34,7 +34,7 @@ type Acted uint8
 // What is known of the server's part.
 const (
 	ActedUnknown Acted = iota // it may have
-	ActedNo                   // proof that it did not: refused before it was read, or never sent
+	ActedNo                   // proof that it did not: never sent, or refused before anything was applied
 	ActedYes                  // it did: every 2xx, and an error that says "Row data was saved."
 )
 
