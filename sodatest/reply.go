@@ -45,7 +45,7 @@ type Reply struct {
 	Drop bool
 
 	Reset   bool // Cut and Drop reset the connection (ECONNRESET) instead of closing it; in TCP, bytes on their way may be lost
-	Early   bool // answer without reading the request's body, then close the connection
+	Early   bool // answer without reading the request's body; if it has one, then close the connection
 	Endless bool // after the body a byte every 50 ms, until the client leaves or the server is closed
 	InBand  bool // the body lacks its end and has Socrata's {"error":true,...,"status":500} there
 	Gzip    bool // compress the body and say so, even if the client cannot read it

@@ -201,8 +201,9 @@ func TestCommonHeaders(t *testing.T) {
 			t.Errorf("request id %q was not taken over", got)
 		}
 		bad, _ := get(t, srv, "/resource/zzzz-zzzz.json")
-		if got := bad.Header.Get("X-Socrata-RequestId"); len(got) != 32 {
-			t.Errorf("request id is %q, want 32 digits", got)
+		again, _ := get(t, srv, "/resource/zzzz-zzzz.json")
+		if got := bad.Header.Get("X-Socrata-RequestId"); len(got) != 32 || got == again.Header.Get("X-Socrata-RequestId") {
+			t.Errorf("request id is %q, want 32 digits, and others each time", got)
 		}
 		for _, resp := range []*http.Response{ok, bad} {
 			h := resp.Header

@@ -196,7 +196,7 @@ func TestQueryErrors(t *testing.T) {
 	defer srv.Close()
 	for _, tt := range []struct{ params, want string }{
 		{"nope=1", "400 {\n  \"error\" : true,\n  \"message\" : \"Unrecognized arguments [nope]\"\n}\n"},
-		{"$nope=1&b=2", "Unrecognized arguments [$nope, b]"},
+		{"f=1&e=1&d=1&c=1&b=2&$nope=1", "Unrecognized arguments [$nope, b, c, d, e, f]"},
 		{"$query=select+*&$limit=1", "Unrecognized arguments [$limit]"},
 		{"$select=nope", `400 {"message":"Query coordinator error: query.soql.no-such-column; No such column: nope; position: Map(row -> 1, column -> 8, line -> \"select nope limit 1000\\n       ^\")","errorCode":"query.soql.no-such-column","data":{"column":"nope","dataset":"hotel.abcd-1234","position":{"row":1,"column":8,"line":"select nope limit 1000\n       ^"}}}`},
 		{"$where=nope='x'", `"errorCode":"query.soql.no-such-column"`},

@@ -70,7 +70,6 @@ func (d *dataset) write(r *http.Request, body []byte) *answer {
 		case remove:
 			failed++
 		default:
-			delete(values, ":deleted")
 			if _, isNew := d.put(values); isNew {
 				created++
 			} else {

@@ -140,13 +140,12 @@ func TestBadWrites(t *testing.T) {
 // A column widens to text when values stop fitting.
 func TestColumnsLearn(t *testing.T) {
 	inMemory(t, func(t *testing.T, start starter) {
-		srv := start(sodatest.Dataset("new-0", nil))
 		for body, want := range map[string]string{
 			`[{"id":"1","v":5,"":"x"}]`:    `["number","number"]`,
 			`[{"id":"2","v":"a word"}]`:    `["number","text"]`,
 			`[{"id":"3","v":{"type":""}}]`: `["number","text"]`,
 		} {
-			srv = start(sodatest.Dataset("new-0", []map[string]any{{"id": "0", "v": "1"}}))
+			srv := start(sodatest.Dataset("new-0", []map[string]any{{"id": "0", "v": "1"}}))
 			send(t, srv, "POST", "/resource/new-0.json", body)
 			if resp, _ := get(t, srv, "/resource/new-0.json"); resp.Header.Get("X-Soda2-Types") != want {
 				t.Errorf("%s: got %s", body, resp.Header.Get("X-Soda2-Types"))
