@@ -323,7 +323,7 @@ func (c *comparer) Write(p []byte) (int, error) {
 // brief quotes a short string and measures a long one.
 func brief(s string) string {
 	if len(s) > 64 {
-		return strings.TrimSpace(s[:16]) + "... (" + strconv.Itoa(len(s)) + " bytes)"
+		return strconv.Quote(s[:16]) + "... (" + strconv.Itoa(len(s)) + " bytes)"
 	}
-	return `"` + s + `"`
+	return strconv.Quote(s)
 }

@@ -183,6 +183,13 @@ var faults = []fault{
 		return next.RoundTrip(req)
 	}), []string{"returns a response or an error"}},
 
+	{"hang when it starts with a context that is done", around(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		if req.Context().Err() != nil && req.Body == nil {
+			select {}
+		}
+		return next.RoundTrip(req)
+	}), []string{"returns a response or an error"}},
+
 	{"gives up with an error", around(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
 		resp, err := next.RoundTrip(req)
 		if err == nil && retryable(req, resp, nil) && resp.Header.Get("Retry-After") == "" {

@@ -250,7 +250,7 @@ func doesNotReadAhead(t *testing.T, wrap wrapper) {
 // goroutine even after RoundTrip returns". Here Base answers 503 early and still
 // reads of the first body while the second attempt is under way.
 func givesOwnBodies(t *testing.T, wrap wrapper) {
-	p := &payload{content: pattern(256 << 10)}
+	p := &payload{content: pattern(64 << 10)}
 	b := &lagging{second: make(chan struct{})}
 	resp, _ := send(t, mount(t, wrap, b), p.request(t, "PUT", true))
 	finish(resp)
@@ -275,17 +275,17 @@ type lagging struct {
 
 func (b *lagging) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp := &http.Response{StatusCode: 503, Header: http.Header{}, Body: http.NoBody, Request: req}
-	head := make([]byte, 64<<10)
-	n, _ := io.ReadFull(req.Body, head)
+	body, head := req.Body, make([]byte, 16<<10)
+	n, _ := io.ReadFull(body, head)
 	call := b.calls.Add(1)
 	if call == 1 {
 		go func() {
-			defer req.Body.Close()
+			defer body.Close()
 			select {
 			case <-b.second:
 			case <-time.After(time.Minute):
 			}
-			req.Body.Read(head)
+			body.Read(make([]byte, len(head)))
 		}()
 		return resp, nil
 	}
@@ -293,8 +293,8 @@ func (b *lagging) RoundTrip(req *http.Request) (*http.Response, error) {
 		close(b.second)
 	}
 	time.Sleep(time.Second) // for the first attempt to read on
-	rest, _ := io.ReadAll(req.Body)
-	req.Body.Close()
+	rest, _ := io.ReadAll(body)
+	body.Close()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.got = append(b.got, string(head[:n])+string(rest))
