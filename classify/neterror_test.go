@@ -62,6 +62,7 @@ func TestErrorsByType(t *testing.T) {
 		{"another host's certificate", x509.HostnameError{Certificate: &x509.Certificate{}, Host: "x"}, hopeless},
 		{"expired", x509.CertificateInvalidError{Reason: x509.Expired}, hopeless},
 		{"verification", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, hopeless},
+		{"verification by the caller's own rules", &tls.CertificateVerificationError{Err: errors.New("pinned")}, hopeless},
 		{"a certificate, while dialing a proxy", dialError(x509.UnknownAuthorityError{}), hopeless},
 		{"not TLS at all", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake", Conn: &net.TCPConn{}}, hopeless},
 		{"a record garbled later", tls.RecordHeaderError{Msg: "oversized record received with length 20000"}, unknown},
