@@ -54,7 +54,7 @@ func newCall(t *Transport, req, out *http.Request, keep *kept) *call {
 func (c *call) run() (*http.Response, error) {
 	defer c.keep.release()
 	loop := &retryablehttp.Client{
-		HTTPClient:   &http.Client{Transport: c, CheckRedirect: stay},
+		HTTPClient:   &http.Client{Transport: c}, // stand-ins do not redirect
 		RetryMax:     math.MaxInt, // the policy counts
 		CheckRetry:   c.checkRetry,
 		Backoff:      c.backoff,
@@ -72,8 +72,6 @@ func (c *call) run() (*http.Response, error) {
 	}
 	return c.result()
 }
-
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // RoundTrip is the loop's Base: at first it gives the outcome that is in hand,
 // later it sends what was prepared.
