@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,14 +25,14 @@ var ofConnections = []obligation{
 	{"is safe for concurrent use", isConcurrent},
 }
 
-// flaky answers 503 to the first attempts of every path, then 200, each time with
-// the path and the body that it got.
+// flaky answers 503 to the first attempts for every path, then 200, each time with
+// the path and the body that it got. A path that ends in 0 never fails.
 func flaky(failures int64) http.HandlerFunc {
 	var calls sync.Map
 	return func(w http.ResponseWriter, r *http.Request) {
 		content, _ := io.ReadAll(r.Body)
 		n, _ := calls.LoadOrStore(r.URL.Path, new(atomic.Int64))
-		if n.(*atomic.Int64).Add(1) <= failures {
+		if n.(*atomic.Int64).Add(1) <= failures && !strings.HasSuffix(r.URL.Path, "0") {
 			w.WriteHeader(503)
 		}
 		fmt.Fprintf(w, "%s %s", r.URL.Path, content)
@@ -120,9 +121,9 @@ func triesCertificatesOnce(t *testing.T, wrap wrapper) {
 func leavesNoConnection(t *testing.T, wrap wrapper) {
 	s := serve(t, flaky(2))
 	rt := mount(t, wrap, &s.Transport)
-	for i := range 10 {
+	for i := range 9 {
 		req := request(t, "GET")
-		req.URL.Path = fmt.Sprint("/", i)
+		req.URL.Path = fmt.Sprint("/", i+1)
 		resp, _ := send(t, rt, req)
 		finish(resp)
 	}
@@ -147,18 +148,19 @@ func leavesNoGoroutine(t *testing.T, wrap wrapper) {
 // net/http RoundTripper: "A RoundTripper must be safe for concurrent use by
 // multiple goroutines." Run it with -race.
 func isConcurrent(t *testing.T, wrap wrapper) {
-	good, bad := serve(t, flaky(0)), serve(t, flaky(1))
+	handler := flaky(1)
 	rt := mount(t, wrap, roundTripper(func(req *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(req.URL.Path, "1") {
-			return bad.Transport.RoundTrip(req)
-		}
-		return good.Transport.RoundTrip(req)
+		defer req.Body.Close()
+		time.Sleep(time.Millisecond) // for the others to come in between
+		w := httptest.NewRecorder()
+		handler(w, req)
+		return w.Result(), nil
 	}))
 	var group sync.WaitGroup
 	for i := range 64 {
 		p := &payload{content: fmt.Sprint("row ", i)}
 		req := p.request(t, "PUT", true)
-		req.URL.Path = fmt.Sprintf("/%d/%d", i, i%2)
+		req.URL.Path = fmt.Sprint("/", i)
 		group.Go(func() {
 			var resp *http.Response
 			var err error
