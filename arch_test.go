@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 		"github.com/hashicorp/go-retryablehttp"},
 	"sodatest":            {},
 	"sodatest/contract":   {"sodatest"},
+	"examples/get":        {"transport"},
 	"examples/quickstart": {"transport", "policy", "classify", "sodatest"},
 }
 

@@ -38,6 +38,7 @@ type call struct {
 	ask     *http.Request  // how; nil to repeat the request itself
 	pending *http.Response // the last 202
 
+	n       int // attempts and polls so far
 	history []Attempt
 	over    bool // decided: resp or err goes back
 }
@@ -55,7 +56,7 @@ func (c *call) run() (*http.Response, error) {
 	defer c.keep.release()
 	loop := &retryablehttp.Client{
 		HTTPClient:   &http.Client{Transport: c}, // stand-ins do not redirect
-		RetryMax:     math.MaxInt, // the policy counts
+		RetryMax:     math.MaxInt,                // the policy counts
 		CheckRetry:   c.checkRetry,
 		Backoff:      c.backoff,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
@@ -100,7 +101,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 		}
 	}
 	a.Wait, a.By, a.Why, a.RetryAt = d.Wait, d.By, d.Why, d.RetryAt
-	c.history = append(c.history, a)
+	c.record(a)
 	c.tell(d.Action)
 	if d.Action == policy.Stop {
 		c.over = true

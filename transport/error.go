@@ -15,7 +15,7 @@ import (
 // attempt's error, or to the cause of the context's end.
 type Error struct {
 	Err     error
-	History []Attempt // at least one
+	History []Attempt // the last 99 and the first; at least one
 }
 
 // Error gives the number of attempts, the last error and why there was no

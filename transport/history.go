@@ -82,6 +82,18 @@ func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
 	return a
 }
 
+// maxHistory bounds what a job that goes on for hours remembers.
+const maxHistory = 100
+
+// record adds a to the history.
+func (c *call) record(a Attempt) {
+	c.n++
+	if len(c.history) == maxHistory {
+		c.history = append(c.history[:1], c.history[2:]...)
+	}
+	c.history = append(c.history, a)
+}
+
 type historyKey struct{}
 
 func withHistory(req *http.Request, h []Attempt) *http.Request {
@@ -90,7 +102,8 @@ func withHistory(req *http.Request, h []Attempt) *http.Request {
 
 // History returns the attempts that led to resp, in order. It is nil if the
 // first answer was the last and nothing more could have been done. Of a request
-// that was redirected, it is the last hop's.
+// that was redirected, it is the last hop's. Of more than 100 attempts it has
+// the first and the last 99.
 func History(resp *http.Response) []Attempt {
 	if resp == nil || resp.Request == nil {
 		return nil
@@ -110,7 +123,6 @@ type Event struct {
 // tell reports the last attempt.
 func (c *call) tell(next policy.Action) {
 	if c.t.OnEvent != nil {
-		n := len(c.history)
-		c.t.OnEvent(Event{c.req.Context(), n, c.history[n-1], next})
+		c.t.OnEvent(Event{c.req.Context(), c.n, c.history[len(c.history)-1], next})
 	}
 }

@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -688,4 +689,71 @@ func TestSharedByManyGoroutines(t *testing.T) {
 			t.Errorf("%d of 320 requests failed", n)
 		}
 	})
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy.Batch()
+		p.BackOff = nothing
+		n := 0
+		rt := &transport.Transport{Policy: p, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return answer(429, ""), nil
+			}
+			if n <= 1000 {
+				return answer(504, ""), nil
+			}
+			return answer(200, ""), nil
+		})}
+		last := 0
+		rt.OnEvent = func(e transport.Event) { last = e.N }
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := transport.History(resp)
+		if len(h) != 100 || h[0].Status != 429 || h[99].Status != 200 || h[98].Status != 504 || last != 1001 {
+			t.Errorf("%d attempts, the last event the %dth; want the first and the last 99 of 1001", len(h), last)
+		}
+	})
+}
+
+// TestOverHTTP2 has real TLS and HTTP/2 below.
+func TestOverHTTP2(t *testing.T) {
+	want := bodyOf(600 << 10)
+	var n atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n.Add(1) {
+		case 1:
+			w.Header().Set("Retry-After", "0")
+			w.WriteHeader(http.StatusTooManyRequests) // with the upload still under way
+		case 2:
+			panic(http.ErrAbortHandler) // RST_STREAM
+		case 3:
+			w.Header().Set("Location", "/jobs/1")
+			w.WriteHeader(http.StatusAccepted)
+		default:
+			io.WriteString(w, r.Proto+" "+r.Method+" "+r.URL.Path)
+		}
+		if b, err := io.ReadAll(r.Body); err == nil && len(b) > 0 && !bytes.Equal(b, want) {
+			t.Errorf("attempt %d arrived changed", n.Load())
+		}
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	p := policy.Policy{BackOff: nothing, Poll: policy.Polling{Interval: time.Millisecond}}
+	for _, body := range []io.Reader{bytes.NewReader(want), io.MultiReader(bytes.NewReader(want))} {
+		n.Store(0)
+		rt := &transport.Transport{Base: srv.Client().Transport, Policy: p}
+		resp, err := rt.RoundTrip(newRequest(t, "PUT", srv.URL, body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(b) != "HTTP/2.0 GET /jobs/1" || err != nil || len(transport.History(resp)) != 4 {
+			t.Errorf("got %q, %v, history %v", b, err, transport.History(resp))
+		}
+	}
 }
