@@ -2,6 +2,7 @@ package sodatest_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,14 +76,17 @@ func TestModels(t *testing.T) {
 func TestFaultsTogether(t *testing.T) {
 	inMemory(t, func(t *testing.T, start starter) {
 		srv := start(
-			sodatest.Replies(sodatest.Reply{Delay: time.Second, Header: map[string]string{"X-A": "script", "X-B": "script"}}),
+			sodatest.Replies(sodatest.Reply{Message: "slow down", Delay: time.Second, Header: map[string]string{"X-A": "script", "X-B": "script"}}),
 			sodatest.Outage(0, time.Hour, sodatest.Reply{Delay: time.Second, Header: map[string]string{"X-B": "outage", "X-C": "outage"}}),
 			sodatest.Every(1, sodatest.Reply{Delay: time.Second, RetryAfter: "9"}),
 			sodatest.FixedWindow(0, time.Second),
 			sodatest.Latency(func() time.Duration { return time.Second }),
 		)
 		began := time.Now()
-		resp, _ := get(t, srv, sample+".json")
+		resp, body := get(t, srv, sample+".json")
+		if !strings.Contains(body, `{"message":"slow down","errorCode":"too-many-requests"`) {
+			t.Errorf("got %s", body)
+		}
 		if d := time.Since(began); d != 4*time.Second {
 			t.Errorf("took %v, want 4s", d)
 		}

@@ -43,6 +43,8 @@ func TestReplyBodies(t *testing.T) {
 		{"html 504", sodatest.HTML(504), 504, "504 Gateway Time-out", ""},
 		{"html 408", sodatest.HTML(408), 408, "408 Request Time-out", ""},
 		{"filler", sodatest.Reply{Status: 502, Bytes: 1000}, 502, "<html>\n<p>", "Content-Length: 1000"},
+		{"filler, own status", sodatest.Reply{Bytes: 1000}, 200, "<html>\n<p>", "Content-Length: 1000"},
+		{"location, own status", sodatest.Reply{Location: "/there"}, 200, "", "Location: /there"},
 		{"retry after", sodatest.Reply{Status: 503, RetryAfter: "soon"}, 503, "", "Retry-After: soon"},
 		{"location", sodatest.Reply{Status: 202, Location: "/there"}, 202, "", "Location: /there"},
 		{"ticket", sodatest.Reply{Ticket: "t-1"}, 202, "\"error\" : false,\n  \"ticket\" : \"t-1\"\n}", ""},
