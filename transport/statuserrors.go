@@ -9,7 +9,8 @@ import (
 // A StatusErrors is an http.RoundTripper that turns an answer with a status of
 // 400 or more into a *classify.Error, for callers that look at errors only. It
 // belongs around a [Transport], not under it. If there was more than one
-// attempt, the error is an [*Error] that unwraps to the *classify.Error. It is
+// attempt, the error is an [*Error] that unwraps to the *classify.Error. The
+// *url.Error that an http.Client puts around either prints the whole URL. It is
 // safe for concurrent use.
 type StatusErrors struct {
 	// Base sends the requests. If nil, http.DefaultTransport is used.

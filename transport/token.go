@@ -11,12 +11,17 @@ import (
 const appToken = "X-App-Token"
 
 // An AppToken is an http.RoundTripper that adds Socrata's application token to
-// requests that have none, and never to a redirect hop to another origin. It
-// is safe for concurrent use.
+// requests that have none, and never to a redirect hop to another origin. A
+// client that asks other hosts too needs Host. It is safe for concurrent use.
 type AppToken struct {
 	// Token is the application token, sent as X-App-Token. If empty, requests
 	// go out as they are.
 	Token string
+
+	// Host is the one that gets the token, with its port unless that is the
+	// scheme's own, such as "data.cityofnewyork.us". If empty, every host that
+	// is asked other than by a redirect gets it.
+	Host string
 
 	// Base sends the requests. If nil, http.DefaultTransport is used.
 	Base http.RoundTripper
@@ -28,7 +33,7 @@ func (a *AppToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req == nil || strayed(req) {
 		return base.RoundTrip(withoutSecrets(req))
 	}
-	if a.Token == "" || req.Header.Get(appToken) != "" {
+	if a.Token == "" || req.Header.Get(appToken) != "" || a.Host != "" && !a.isHost(req.URL) {
 		return base.RoundTrip(req)
 	}
 	r := *req
@@ -37,6 +42,11 @@ func (a *AppToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r.Header.Set(appToken, a.Token)
 	return base.RoundTrip(&r)
+}
+
+// isHost reports whether u is of a.Host.
+func (a *AppToken) isHost(u *url.URL) bool {
+	return u != nil && classify.SameOrigin(u, &url.URL{Scheme: u.Scheme, Host: a.Host})
 }
 
 // CloseIdleConnections closes those of Base.

@@ -5,7 +5,16 @@
 //
 //	client := &http.Client{Transport: &transport.Transport{}}
 //
-// [AppToken] and [StatusErrors] are RoundTrippers to put around or under it.
+// [AppToken] and [StatusErrors] are RoundTrippers to put under and around it:
+//
+//	client := &http.Client{Transport: &transport.StatusErrors{
+//		Base: &transport.Transport{
+//			Base: &transport.AppToken{Token: token},
+//		},
+//	}}
+//
+// The deadline of a request's context covers all its attempts and waits, and so
+// does http.Client.Timeout, which net/http makes such a deadline.
 package transport
 
 import (
@@ -31,7 +40,8 @@ import (
 // attempts. Redirects are left to the http.Client, but a hop to another origin
 // loses X-App-Token.
 type Transport struct {
-	// Base sends the requests. If nil, http.DefaultTransport is used.
+	// Base sends the requests. If nil, http.DefaultTransport is used, as it
+	// was when the program began.
 	Base http.RoundTripper
 
 	// Policy bounds and paces the attempts; policy.NewContext overrides it
@@ -109,9 +119,13 @@ func (t *Transport) CloseIdleConnections() { closeIdle(t.base()) }
 
 func (t *Transport) base() http.RoundTripper { return orDefault(t.Base) }
 
+// defaultBase is http.DefaultTransport as it was at the start: a program that
+// puts a Transport in its place must not have it call itself.
+var defaultBase = http.DefaultTransport
+
 func orDefault(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
-		return http.DefaultTransport
+		return defaultBase
 	}
 	return base
 }

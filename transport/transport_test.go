@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -602,6 +603,48 @@ func TestAppToken(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAppTokenForOneHost(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://data.test/":      "t",
+		"https://DATA.test:443/":  "t",
+		"https://data.test:8443/": "",
+		"https://other.test/":     "",
+		"https://www.data.test/":  "",
+	} {
+		var got string
+		rt := &transport.AppToken{Token: "t", Host: "data.test", Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			got = r.Header.Get("X-App-Token")
+			return answer(200, ""), nil
+		})}
+		if _, err := rt.RoundTrip(newRequest(t, "GET", url, nil)); err != nil || got != want {
+			t.Errorf("%s was sent %q, %v, want %q", url, got, err, want)
+		}
+	}
+}
+
+func TestAppTokenIsNotPrinted(t *testing.T) {
+	a := transport.AppToken{Token: "secret"}
+	for _, text := range []string{fmt.Sprint(a), fmt.Sprintf("%+v %#v %s", a, &a, &a)} {
+		if strings.Contains(text, "secret") {
+			t.Errorf("printed %q", text)
+		}
+	}
+}
+
+func TestInPlaceOfTheDefaultTransport(t *testing.T) {
+	was := http.DefaultTransport
+	defer func() { http.DefaultTransport = was }()
+	srv := sodatest.NewServer()
+	defer srv.Close()
+	http.DefaultTransport = &transport.StatusErrors{Base: &transport.Transport{}}
+	resp, err := http.Get(srv.URL + "/resource/abcd-1234.json")
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestStatusErrors(t *testing.T) {
