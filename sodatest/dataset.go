@@ -250,26 +250,13 @@ func normal(v any) any {
 	return n
 }
 
-// isNumber tells whether s is a number as JSON writes it, leading zeros aside.
+// isNumber tells whether s is a decimal number.
 func isNumber(s string) bool {
-	digits := func(s string) string { return strings.TrimLeft(s, "0123456789") }
-	rest := digits(strings.TrimPrefix(s, "-"))
-	if rest == s || rest == strings.TrimPrefix(s, "-") {
+	if s == "" || s[0] != '-' && (s[0] < '0' || s[0] > '9') {
 		return false
 	}
-	if fraction, ok := strings.CutPrefix(rest, "."); ok {
-		if rest = digits(fraction); rest == fraction {
-			return false
-		}
-	}
-	if rest != "" && (rest[0] == 'e' || rest[0] == 'E') {
-		exponent := rest[1:]
-		if exponent != "" && (exponent[0] == '-' || exponent[0] == '+') {
-			exponent = exponent[1:]
-		}
-		return exponent != "" && digits(exponent) == ""
-	}
-	return rest == ""
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil && !strings.ContainsAny(s, "xXn_N") // nor hexadecimal, nor -Inf
 }
 
 // typeOf guesses the type of a column from one of its values.
