@@ -336,7 +336,7 @@ func TestDatasetKeepsAllRows(t *testing.T) {
 func TestTypes(t *testing.T) {
 	for want, values := range map[string][]any{
 		"number":             {0, "0", "9", "-5", "007", "1.50", "1e5", "1E-5", 1.5, uint8(3), json.Number("1e3")},
-		"text":               {"", "-", "x", "1x", "+5", "0x10", "-Inf", "1_0", "1e", "2024-01-01", "2024-13-01T00:00:00.000", []any{1}, map[string]any{"type": "Point"}},
+		"text":               {"", "-", "x", "1x", "+5", "0x1p4", "-Inf", "1_0", "1e", "2024-01-01", "2024-13-01T00:00:00.000", []any{1}, map[string]any{"type": "Point"}},
 		"checkbox":           {true, false},
 		"floating_timestamp": {"2024-01-01T00:00:00.000", time.Now()},
 		"point":              {map[string]any{"type": "Point", "coordinates": []float64{1, 2}}},
