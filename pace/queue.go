@@ -5,6 +5,7 @@ package pace
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -13,9 +14,9 @@ import (
 
 // A Queue lets callers through a limiter one at a time, first in, first out.
 // Only the head of the queue waits on the limiter itself: a caller that gives
-// up further back leaves no reservation behind, and a limit that is changed
-// reaches all who are queued. The zero Queue is empty and ready for use, by any
-// number of goroutines.
+// up leaves no debt behind, and a limit that is changed reaches all who are
+// queued behind the head, whose own wait on the limiter has begun. The zero
+// Queue is empty and ready for use, by any number of goroutines.
 type Queue struct {
 	mu    sync.Mutex
 	busy  bool      // somebody is at the head
@@ -23,14 +24,18 @@ type Queue struct {
 }
 
 // Wait returns nil when it is the caller's turn and l lets it through, and
-// otherwise the cause of ctx's end or the error of l. A *rate.Limiter that
-// refuses a wait because it would outlast ctx's deadline gives an error that is
-// context.DeadlineExceeded too.
+// otherwise why ctx ended, as [Cause] tells it, or the error of l. When a
+// *rate.Limiter refuses the head because its wait would outlast ctx's deadline,
+// the error is context.DeadlineExceeded too. All callers of one Queue should
+// pass the same l.
 func (q *Queue) Wait(ctx context.Context, l interface{ Wait(context.Context) error }) error {
 	if err := q.head(ctx); err != nil {
 		return err
 	}
-	defer q.next()
+	defer q.next() // also if l panics
+	if ctx.Err() != nil {
+		return Cause(ctx)
+	}
 	err := l.Wait(ctx)
 	switch lim, ok := l.(*rate.Limiter); {
 	case err == nil:
@@ -45,11 +50,8 @@ func (q *Queue) Wait(ctx context.Context, l interface{ Wait(context.Context) err
 	return err
 }
 
-// head returns when the caller is the head of the queue.
+// head returns nil when the caller is the head of the queue.
 func (q *Queue) head(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return Cause(ctx)
-	}
 	q.mu.Lock()
 	if !q.busy {
 		q.busy = true
@@ -88,12 +90,16 @@ func (q *Queue) next() {
 	close(q.queue.Remove(first).(chan struct{}))
 }
 
-// Cause returns why ctx ended: its cause, and its error too where the two are
-// not the same, so that errors.Is finds both.
+// Cause returns why ctx ended: its cause, and its error too unless the cause
+// wraps that, so that errors.Is finds both. It returns nil while ctx goes on.
 func Cause(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == nil || cause == err {
-		return err
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	cause := context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
 	}
 	return fmt.Errorf("%w: %w", err, cause)
 }

@@ -44,24 +44,25 @@ type Policy struct {
 	// A negative value sets no limit. 0 means 5 minutes.
 	MaxRetryAfter time.Duration
 
-	// AttemptTimeout bounds each attempt, up to the headers of the response;
-	// it never cuts a body. Socrata's own limit for a query is 10 minutes.
-	// 0 means none.
+	// AttemptTimeout bounds each attempt, polls included, up to the headers of
+	// the response; it never cuts a body. Socrata's own limit for a query is
+	// 10 minutes. 0 or less means none.
 	AttemptTimeout time.Duration
 
-	// BackOff makes the back-off of one request. It is called after a
-	// request's first failure, and again when polling has gone well in
-	// between; backoff.Stop ends the attempts. If nil, the waits begin at
-	// 500 ms and double up to 30 s, each drawn from half to one and a half
-	// times that.
+	// BackOff makes the back-off of one request, so that no two share its
+	// state; it is called from many goroutines. It is called, and what it
+	// made is Reset, after a request's first failure, and again when polling
+	// has gone well in between; backoff.Stop ends the attempts. If it is nil
+	// or gives nil, the waits begin at 500 ms and double up to 30 s, each
+	// drawn from half to one and a half times that.
 	BackOff func() backoff.BackOff
 
 	// Poll is how to ask for the result of a 202. Its zero value polls.
 	Poll Polling
 
 	// Hold waits out a host that is down: attempts that find no server, or a
-	// 502 or 503, do not count towards MaxAttempts, only the time does. The
-	// default is false.
+	// 502 or 503, do not count towards MaxAttempts, unless that is 1; only the
+	// time does. The default is false.
 	Hold bool
 
 	// Resend declares more requests safe to send again after the server may
@@ -70,20 +71,25 @@ type Policy struct {
 	// nil, classify.Idempotent alone decides.
 	Resend func(*http.Request) bool
 
-	// LastWord is given each decision and returns the one that stands. It
-	// can wait longer, or stop; a wait that it makes shorter than the server
-	// asked for is its own responsibility. If nil, the decision stands.
+	// LastWord is given each decision and returns the one that stands. It can
+	// wait longer, stop, or go on where the policy would not; a wait that it
+	// makes shorter than the server asked for, and a second write, are its own
+	// responsibility. Only the context's deadline outranks it: a wait that
+	// would outlast that is not begun. If nil, the decision stands.
 	LastWord func(Attempt, Decision) Decision
 }
 
 // Polling is how to ask for the result of a 202, with GET, where the server
-// said or at the same URL.
+// said or at the same URL. A poll that fails for the moment, say with a 503, is
+// repeated after the policy's back-off; it counts towards the MaxElapsed of
+// Polling, and not towards MaxAttempts.
 type Polling struct {
 	// Interval is the first wait; each further one is half as long again. A
-	// Retry-After is a floor. 0 means 1 second.
+	// Retry-After is a floor. 0 or less means 1 second.
 	Interval time.Duration
 
-	// MaxInterval is the longest wait. 0 means 10 seconds.
+	// MaxInterval is the longest wait, but for a Retry-After. 0 or less means
+	// 10 seconds, or Interval if that is longer.
 	MaxInterval time.Duration
 
 	// MaxElapsed is the longest time from the first 202 to the last poll. A
@@ -100,8 +106,8 @@ type Polling struct {
 	Resend bool
 }
 
-// Batch returns the policy of a job that nobody waits for: no limit on
-// attempts, an hour, and Hold.
+// Batch returns the policy of a job that nobody waits for: an hour, Hold, and
+// no limit on attempts but those that end in a 500 or a 408.
 func Batch() Policy {
 	return Policy{
 		MaxAttempts:   -1,
@@ -124,8 +130,8 @@ func Interactive() Policy {
 
 type contextKey struct{}
 
-// NewContext returns a context that has requests made with it follow p instead
-// of the transport's own policy.
+// NewContext returns a context whose requests follow p instead of the
+// transport's own policy.
 func NewContext(ctx context.Context, p Policy) context.Context {
 	return context.WithValue(ctx, contextKey{}, &p)
 }
@@ -138,7 +144,7 @@ func FromContext(ctx context.Context) (Policy, bool) {
 	return Policy{}, false
 }
 
-// or returns v, or def if v is zero, or no limit if v is negative.
+// or returns v, or def if v is zero; a negative v is no limit.
 func or[N ~int | ~int64](v, def N) (limit N, limited bool) {
 	if v == 0 {
 		return def, true
@@ -162,6 +168,7 @@ const (
 func (p *Policy) newBackOff() backoff.BackOff {
 	if p.BackOff != nil {
 		if b := p.BackOff(); b != nil {
+			b.Reset() // as backoff.Retry does: a literal is not ready before
 			return b
 		}
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -35,7 +36,7 @@ const (
 // An Attempt is what is known when a decision is due.
 type Attempt struct {
 	classify.Outcome
-	N          int           // attempts so far that count, 1 after the first; polls do not
+	N          int           // attempts so far that count; polls do not, nor a dead host under Hold
 	Polls      int           // polls so far
 	Elapsed    time.Duration // since the first failure
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
@@ -69,10 +70,12 @@ func (p Policy) Start(req *http.Request, now time.Time) *Run {
 	return &Run{p: p, req: req, began: now}
 }
 
-// Next decides what follows an attempt that ended, at the time now, in o, with
-// retryAfter the wait that the server asked for, 0 for none. No wait is begun
-// that would not end before deadline, the zero time meaning none.
+// Next decides what follows an attempt that came to o at the time now;
+// retryAfter is the wait that the server asked for, 0 if it asked for none. A
+// wait that would not end before deadline is not begun; the zero time is no
+// deadline.
 func (r *Run) Next(o classify.Outcome, retryAfter time.Duration, now, deadline time.Time) Decision {
+	retryAfter = max(0, retryAfter)
 	r.count(o)
 	var d Decision
 	switch {
@@ -87,17 +90,38 @@ func (r *Run) Next(o classify.Outcome, retryAfter time.Duration, now, deadline t
 		d = r.tryAgain(o, Retry)
 	}
 	if d.Action != Stop {
-		d = r.fit(d, max(0, retryAfter), now, deadline)
+		d = r.fit(d, retryAfter, now, deadline)
 	}
 	if d.Action == Stop && o.Class != classify.Final && retryAfter > 0 && d.RetryAt.IsZero() {
 		d.RetryAt = now.Add(retryAfter)
 	}
 	if r.p.LastWord != nil {
-		d = r.p.LastWord(Attempt{o, r.n, r.polls, now.Sub(r.began), retryAfter}, d)
+		d = r.lastWord(Attempt{o, r.n, r.polls, elapsed(r.began, now), retryAfter}, d, now, deadline)
 	}
 	if d.Action == Poll {
 		r.polls++
 	}
+	return d
+}
+
+// lastWord lets the policy's LastWord decide, and makes whole what it leaves
+// out: a Stop has a reason, and no wait.
+func (r *Run) lastWord(a Attempt, d Decision, now, deadline time.Time) Decision {
+	d = r.p.LastWord(a, d)
+	if d.Action != Stop {
+		d.Wait = max(0, d.Wait)
+		if deadline.IsZero() || d.Wait < deadline.Sub(now) {
+			return d
+		}
+		return outlasts(d.Wait, byDeadline, now)
+	}
+	if d.Wait > 0 && d.RetryAt.IsZero() {
+		d.RetryAt = now.Add(d.Wait)
+	}
+	if d.Why == "" && a.Class != classify.Final {
+		d.Why = "LastWord said so"
+	}
+	d.Wait, d.By = 0, ""
 	return d
 }
 
@@ -113,7 +137,8 @@ func (r *Run) count(o classify.Outcome) {
 	case http.StatusRequestTimeout:
 		r.n408++
 	}
-	if r.polling.IsZero() && !(r.p.Hold && down(o)) {
+	held := r.p.Hold && r.p.MaxAttempts != 1 && down(o)
+	if r.polling.IsZero() && !held {
 		r.n++
 	}
 }
@@ -156,10 +181,11 @@ func (r *Run) pending(now time.Time) Decision {
 		r.polling = now
 	}
 	r.backOff, r.n500, r.n408 = nil, 0, 0 // the server is well
-	longest, _ := or(max(0, r.p.Poll.MaxInterval), defaultMaxInterval)
+	first, _ := or(max(0, r.p.Poll.Interval), defaultInterval)
+	longest, _ := or(max(0, r.p.Poll.MaxInterval), max(first, defaultMaxInterval))
 	if r.pollGap == 0 {
-		r.pollGap, _ = or(max(0, r.p.Poll.Interval), defaultInterval)
-	} else if r.pollGap += r.pollGap / 2; r.pollGap < 0 {
+		r.pollGap = first
+	} else if r.pollGap += r.pollGap/2 + r.pollGap%2; r.pollGap < 0 { // overflown
 		r.pollGap = longest
 	}
 	r.pollGap = min(r.pollGap, longest)
@@ -175,47 +201,58 @@ func (r *Run) fit(d Decision, floor time.Duration, now, deadline time.Time) Deci
 			RetryAt: now.Add(floor),
 		}
 	}
-	if floor >= d.Wait && floor > 0 {
-		d.Wait, d.By = spread(floor), ByServer
+	left, bound := r.left(now, deadline)
+	if floor > 0 && (floor >= d.Wait || d.Wait > left) {
+		d.Wait, d.By = floor, ByServer
 	}
-	left, why := r.left(now, deadline)
-	if why != "" && d.Wait > left {
-		if floor > 0 && floor <= left {
-			d.Wait, d.By = floor, ByServer
-			return d
-		}
-		return Decision{
-			Why:     fmt.Sprintf("the next wait, %v, would outlast %s", d.Wait.Round(time.Millisecond), why),
-			RetryAt: now.Add(max(floor, d.Wait)),
-		}
+	if d.Wait > left {
+		return outlasts(d.Wait, bound, now)
+	}
+	if d.By == ByServer {
+		d.Wait = spread(floor, left)
 	}
 	return d
 }
 
-// left returns how long the next wait may be, and what bounds it; nothing does
-// if why is empty. At the deadline itself there is no time left to send.
-func (r *Run) left(now, deadline time.Time) (left time.Duration, why string) {
+const byDeadline = "the context's deadline"
+
+// outlasts is what to do about a wait that cannot be waited out.
+func outlasts(wait time.Duration, bound string, now time.Time) Decision {
+	return Decision{
+		Why:     fmt.Sprintf("the next wait, %v, would outlast %s", wait.Round(time.Millisecond), bound),
+		RetryAt: now.Add(wait),
+	}
+}
+
+// elapsed returns how long it is from since to now, and not less than nothing.
+func elapsed(since, now time.Time) time.Duration { return max(0, now.Sub(since)) }
+
+// left returns how long the next wait may be, and what bounds it. At the
+// deadline itself there is no time left to send.
+func (r *Run) left(now, deadline time.Time) (left time.Duration, bound string) {
 	since, most, def, name := r.began, r.p.MaxElapsed, defaultMaxElapsed, "MaxElapsed"
 	if !r.polling.IsZero() {
 		since, most, def, name = r.polling, r.p.Poll.MaxElapsed, defaultPollElapsed, "Poll.MaxElapsed"
 	}
+	left = math.MaxInt64
 	if limit, ok := or(most, def); ok {
-		left, why = limit-now.Sub(since), fmt.Sprintf("%s, %v", name, limit)
+		left, bound = limit-elapsed(since, now), fmt.Sprintf("%s, %v", name, limit)
 	}
-	if until := deadline.Sub(now) - 1; !deadline.IsZero() && (why == "" || until < left) {
-		left, why = until, "the context's deadline"
+	if until := elapsed(now, deadline) - 1; !deadline.IsZero() && until < left {
+		left, bound = until, byDeadline
 	}
-	return left, why
+	return left, bound
 }
 
-// spread adds up to a tenth, and at most 5 s, so that callers who were told the
-// same do not come back as one. Never less than d: the server's wait is a floor.
-func spread(d time.Duration) time.Duration {
-	room := min(d/10, 5*time.Second)
-	if room <= 0 || d > 1<<62 {
-		return d
+// spread adds up to a tenth of the floor, at most 5 s and not more than what is
+// left, so that callers who were told the same do not come back as one. It
+// never takes away: the server's wait is a floor.
+func spread(floor, left time.Duration) time.Duration {
+	room := min(floor/10, 5*time.Second, left-floor)
+	if room <= 0 {
+		return floor
 	}
-	return d + rand.N(room)
+	return floor + rand.N(room)
 }
 
 // nth returns 3rd for 3.
