@@ -187,7 +187,6 @@ func (c *call) putAway() {
 func (c *call) dropPending() {
 	if c.pending != nil {
 		c.pending.Body.Close()
-		c.pending = nil
 	}
 }
 

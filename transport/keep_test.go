@@ -130,6 +130,39 @@ func TestBodyThatCannotBeRead(t *testing.T) {
 	})
 }
 
+// TestBodyOfTheLastAttemptMayBeReadLate: net/http sends on after an early
+// answer.
+func TestBodyOfTheLastAttemptMayBeReadLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &closes{Reader: strings.NewReader("all of it")}
+		var late io.ReadCloser
+		n := 0
+		rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+				return answer(503, ""), nil
+			}
+			late = r.Body
+			return answer(200, ""), nil
+		})}
+		if _, err := rt.RoundTrip(newRequest(t, "PUT", "http://data.test/", src)); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(late); string(b) != "all of it" || err != nil || src.n.Load() != 0 {
+			t.Errorf("read %q, %v, closed %d times before the attempt closed it", b, err, src.n.Load())
+		}
+		late.Close()
+		late.Close()
+		if n := src.n.Load(); n != 1 {
+			t.Errorf("closed %d times, want once", n)
+		}
+		if _, err := late.Read(make([]byte, 1)); err == nil {
+			t.Error("a closed body can be read")
+		}
+	})
+}
+
 type broken struct{ err error }
 
 func (b *broken) Read([]byte) (int, error) { return 0, b.err }

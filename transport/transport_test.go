@@ -452,6 +452,17 @@ func TestErrorAfterAttempts(t *testing.T) {
 	})
 }
 
+func TestErrorTextHidesAURLThatIsNone(t *testing.T) {
+	a := transport.Attempt{Err: &url.Error{Op: "Get", URL: "http://data.test/%zz?secret", Err: errors.New("no")}}
+	if text := a.String(); strings.Contains(text, "secret") || !strings.Contains(text, "***") {
+		t.Errorf("%q", text)
+	}
+	b := transport.Attempt{Status: 409, Code: "soda.row.dataset-version-mismatch"}
+	if text := b.String(); !strings.Contains(text, `"soda.row.dataset-version-mismatch"`) {
+		t.Errorf("%q lacks the code", text)
+	}
+}
+
 func TestErrorOfOneAttemptIsBasesOwn(t *testing.T) {
 	own := errors.New("unsupported protocol scheme")
 	rt := &transport.Transport{Base: baseFunc(func(*http.Request) (*http.Response, error) { return nil, own })}
