@@ -217,7 +217,7 @@ func TestRetryAfterIsAFloor(t *testing.T) {
 		backOff, floor time.Duration
 		deadline       time.Duration // 0 for none
 		from, to       time.Duration // of the wait
-		by             policy.Cause
+		by             policy.Source
 	}{
 		{"none leaves the back-off", second, 0, 0, second, second, policy.ByBackOff},
 		{"less than the back-off leaves it", second, second - 1, 0, second, second, policy.ByBackOff},
@@ -422,11 +422,10 @@ func TestLastWord(t *testing.T) {
 		{"it waits longer", retry(8 * second), status503, get, retry(8 * second)},
 		{"it waits less than the server asked for", retry(1), status429, get, retry(1)},
 		{"a negative wait is none", retry(-second), status503, get, retry(0)},
-		{"it goes on after a final outcome", retry(second), notFound, get, retry(second)},
+		{"it is not asked about a final outcome", retry(second), notFound, get, policy.Decision{}},
 		{"it sends a write again", retry(second), status503, post, retry(second)},
-		{"it polls", policy.Decision{Action: policy.Poll}, ok, get, policy.Decision{Action: policy.Poll}},
+		{"it polls", policy.Decision{Action: policy.Poll}, status503, get, policy.Decision{Action: policy.Poll}},
 		{"it gives its own reasons", policy.Decision{Why: "the office has closed", RetryAt: t0}, status503, get, policy.Decision{Why: "the office has closed", RetryAt: t0}},
-		{"it needs none after a final outcome", policy.Decision{}, notFound, get, policy.Decision{}},
 		{"a stop has no wait", policy.Decision{Wait: second, By: policy.ByServer, Why: "so", RetryAt: t0}, status503, get, policy.Decision{Why: "so", RetryAt: t0}},
 		{"a wait before the deadline is begun", retry(10*second - 1), status503, get, retry(10*second - 1)},
 		{"a wait up to the deadline is not", retry(10 * second), status503, get, policy.Decision{Why: "the next wait, 10s, would outlast the context's deadline", RetryAt: t0.Add(10 * second)}},
@@ -464,12 +463,11 @@ func TestLastWordSeesTheAttempt(t *testing.T) {
 		{Outcome: working, N: 3, Polls: 0, Elapsed: 2 * second, RetryAfter: 2},
 		{Outcome: status502, N: 3, Polls: 1, Elapsed: 3 * second, RetryAfter: 3},
 		{Outcome: working, N: 3, Polls: 2, Elapsed: 4 * second, RetryAfter: 4},
-		{Outcome: notFound, N: 3, Polls: 3, Elapsed: 5 * second, RetryAfter: 5},
-	}
+	} // and not the one that is final
 	if !slices.Equal(saw, want) {
 		t.Errorf("saw  %+v\nwant %+v", saw, want)
 	}
-	if !slices.Equal(got, given) {
+	if !slices.Equal(got[:len(got)-1], given) {
 		t.Errorf("decided %+v\nalthough  %+v stood", got, given)
 	}
 }

@@ -71,7 +71,8 @@ type Policy struct {
 	// nil, classify.Idempotent alone decides.
 	Resend func(*http.Request) bool
 
-	// LastWord is given each decision and returns the one that stands. It can
+	// LastWord is given each decision about an outcome that is not Final, and
+	// returns the one that stands. It can
 	// wait longer, stop, or go on where the policy would not; a wait that it
 	// makes shorter than the server asked for, and a second write, are its own
 	// responsibility. Only the context's deadline outranks it: a wait that

@@ -24,13 +24,13 @@ const (
 // String returns "stop", "retry" or "poll".
 func (a Action) String() string { return [...]string{"stop", "retry", "poll"}[min(a, Poll)] }
 
-// Cause is who set the length of a wait.
-type Cause string
+// Source is who set the length of a wait.
+type Source string
 
 const (
-	ByBackOff Cause = "back-off" // the policy's back-off
-	ByServer  Cause = "server"   // Retry-After or its like
-	ByPoll    Cause = "poll"     // the interval between polls
+	ByBackOff Source = "back-off" // the policy's back-off
+	ByServer  Source = "server"   // Retry-After or its like
+	ByPoll    Source = "poll"     // the interval between polls
 )
 
 // An Attempt is what is known when a decision is due.
@@ -46,7 +46,7 @@ type Attempt struct {
 type Decision struct {
 	Action  Action
 	Wait    time.Duration // before doing it
-	By      Cause         // who set the wait
+	By      Source        // who set the wait
 	Why     string        // for a Stop: why, in a few words; empty if the outcome is final
 	RetryAt time.Time     // for a Stop: when another attempt would make sense; zero if unknown
 }
@@ -95,7 +95,7 @@ func (r *Run) Next(o classify.Outcome, retryAfter time.Duration, now, deadline t
 	if d.Action == Stop && o.Class != classify.Final && retryAfter > 0 && d.RetryAt.IsZero() {
 		d.RetryAt = now.Add(retryAfter)
 	}
-	if r.p.LastWord != nil {
+	if r.p.LastWord != nil && o.Class != classify.Final {
 		d = r.lastWord(Attempt{o, r.n, r.polls, elapsed(r.began, now), retryAfter}, d, now, deadline)
 	}
 	if d.Action == Poll {
@@ -118,7 +118,7 @@ func (r *Run) lastWord(a Attempt, d Decision, now, deadline time.Time) Decision 
 	if d.Wait > 0 && d.RetryAt.IsZero() {
 		d.RetryAt = now.Add(d.Wait)
 	}
-	if d.Why == "" && a.Class != classify.Final {
+	if d.Why == "" {
 		d.Why = "LastWord said so"
 	}
 	d.Wait, d.By = 0, ""

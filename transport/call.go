@@ -94,7 +94,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	d := c.plan.Next(o, a.RetryAfter, now, deadline)
 	if d.Action != policy.Stop {
 		if why := c.prepare(d.Action); why != "" {
-			d = policy.Decision{Why: why, RetryAt: d.RetryAt}
+			d = policy.Decision{Why: why, RetryAt: now.Add(d.Wait)}
 		}
 	}
 	a.Wait, a.By, a.Why, a.RetryAt = d.Wait, d.By, d.Why, d.RetryAt

@@ -31,7 +31,7 @@ type Attempt struct {
 
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
 	Wait       time.Duration // before the next attempt
-	By         policy.Cause  // who set Wait
+	By         policy.Source // who set Wait
 	Why        string        // why no other attempt followed, unless the outcome is final
 	RetryAt    time.Time     // when another would make sense, where that is known
 }
