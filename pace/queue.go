@@ -1,105 +1,83 @@
-// Package pace says when to send: it orders the callers of one limit, so that
-// what one of them waits for is not taken by another.
 package pace
 
-import (
-	"container/list"
-	"context"
-	"errors"
-	"fmt"
-	"sync"
+import "time"
 
-	"golang.org/x/time/rate"
-)
-
-// A Queue lets callers through a limiter one at a time, first in, first out.
-// Only the head of the queue waits on the limiter itself: a caller that gives
-// up leaves no debt behind, and a limit that is changed reaches all who are
-// queued behind the head, whose own wait on the limiter has begun. The zero
-// Queue is empty and ready for use, by any number of goroutines.
-type Queue struct {
-	mu    sync.Mutex
-	busy  bool      // somebody is at the head
-	queue list.List // of chan struct{}, closed when its owner becomes the head
+// A waiter is one caller whose turn has not come.
+type waiter struct {
+	prev, next *waiter
+	list       *list // nil once it has left the queue
+	dataset    string
+	deadline   time.Duration // on the line's clock; never if it has none
+	ready      chan struct{} // closed when ticket or err is set
+	ticket     Ticket
+	err        error
 }
 
-// Wait returns nil when it is the caller's turn and l lets it through, and
-// otherwise why ctx ended, as [Cause] tells it, or the error of l. When a
-// *rate.Limiter refuses the head because its wait would outlast ctx's deadline,
-// the error is context.DeadlineExceeded too. All callers of one Queue should
-// pass the same l.
-func (q *Queue) Wait(ctx context.Context, l interface{ Wait(context.Context) error }) error {
-	if err := q.head(ctx); err != nil {
-		return err
+// A list is a queue of waiters, first in, first out. Any of them can leave.
+type list struct {
+	front, back *waiter
+	len         int
+}
+
+func (q *list) push(w *waiter) {
+	w.list, w.prev, w.next = q, q.back, nil
+	if q.back != nil {
+		q.back.next = w
+	} else {
+		q.front = w
 	}
-	defer q.next() // also if l panics
-	if ctx.Err() != nil {
-		return Cause(ctx)
+	q.back = w
+	q.len++
+}
+
+func (q *list) remove(w *waiter) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		q.front = w.next
 	}
-	err := l.Wait(ctx)
-	switch lim, ok := l.(*rate.Limiter); {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return Cause(ctx)
-	case ok && lim.Burst() > 0: // with no burst it refuses everything
-		if _, limited := ctx.Deadline(); limited {
-			return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		q.back = w.prev
+	}
+	w.list, w.prev, w.next = nil, nil, nil
+	q.len--
+}
+
+// A queue is where callers of one quota stand. Retries go before new
+// requests: they have waited longer, and a batch that finishes what it began
+// holds fewer requests open.
+type queue struct{ retries, fresh list }
+
+func (q *queue) len() int { return q.retries.len + q.fresh.len }
+
+func (q *queue) push(w *waiter, retry bool) {
+	if retry {
+		q.retries.push(w)
+	} else {
+		q.fresh.push(w)
+	}
+}
+
+// before returns how many stand before the list q.
+func (q *queue) before(l *list) int {
+	if l == &q.fresh {
+		return q.retries.len
+	}
+	return 0
+}
+
+// all yields every waiter in the order of their turns. The waiter at hand may
+// be removed.
+func (q *queue) all(yield func(*waiter) bool) {
+	for _, l := range [...]*list{&q.retries, &q.fresh} {
+		for w := l.front; w != nil; {
+			next := w.next
+			if !yield(w) {
+				return
+			}
+			w = next
 		}
 	}
-	return err
-}
-
-// head returns nil when the caller is the head of the queue.
-func (q *Queue) head(ctx context.Context) error {
-	q.mu.Lock()
-	if !q.busy {
-		q.busy = true
-		q.mu.Unlock()
-		return nil
-	}
-	turn := make(chan struct{})
-	place := q.queue.PushBack(turn)
-	q.mu.Unlock()
-	select {
-	case <-turn:
-		return nil
-	case <-ctx.Done():
-	}
-	q.mu.Lock()
-	select {
-	case <-turn: // both at once: the turn goes to the next
-		q.mu.Unlock()
-		q.next()
-	default:
-		q.queue.Remove(place)
-		q.mu.Unlock()
-	}
-	return Cause(ctx)
-}
-
-// next gives the head of the queue to the one behind.
-func (q *Queue) next() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	first := q.queue.Front()
-	if first == nil {
-		q.busy = false
-		return
-	}
-	close(q.queue.Remove(first).(chan struct{}))
-}
-
-// Cause returns why ctx ended: its cause, and its error too unless the cause
-// wraps that, so that errors.Is finds both. It returns nil while ctx goes on.
-func Cause(ctx context.Context) error {
-	err := ctx.Err()
-	if err == nil {
-		return nil
-	}
-	cause := context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
@@ -28,17 +29,20 @@ type call struct {
 	policy policy.Policy
 	plan   *policy.Run
 
-	sent  *http.Request // the last attempt's
-	began time.Time     // when it was sent; zero for the first
-	resp  *http.Response
-	err   error
+	ticket pace.Ticket // the last attempt's
+	sent   *http.Request
+	began  time.Time // when it was sent; zero for the first
+	resp   *http.Response
+	err    error
 
 	next    *http.Request  // the attempt to come
 	polling bool           // a 202 has come, and its result is being asked for
 	ask     *http.Request  // how; nil to repeat the request itself
 	pending *http.Response // the last 202
 
-	n       int // attempts and polls so far
+	n       int           // attempts and polls so far
+	decided time.Time     // when the next wait began
+	wait    time.Duration // its length, as the policy sees it
 	history []Attempt
 	over    bool // decided: resp or err goes back
 }
@@ -78,10 +82,19 @@ func (c *call) run() (*http.Response, error) {
 // has nothing to drain, to follow or to fail with.
 func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 	if c.next != nil {
-		c.sent, c.next, c.began = c.next, nil, time.Now()
-		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout)
+		c.again()
 	}
 	return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
+}
+
+// again makes the attempt that was prepared.
+func (c *call) again() {
+	c.sent, c.next = c.next, nil
+	c.ticket, c.err = c.t.admit(c.sent, true)
+	if c.began = time.Now(); c.err == nil {
+		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, c.ticket)
+	}
+	c.history[len(c.history)-1].Wait = c.began.Sub(c.decided)
 }
 
 // checkRetry decides what follows the outcome in hand, and gets it ready: if a
@@ -90,13 +103,17 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	now := time.Now()
 	o := c.outcome()
 	a := c.attempt(o, now)
+	if !c.refused() {
+		c.t.pacer().Done(c.ticket, o, a.RetryAfter, a.RetryAfter > 0)
+	}
 	deadline, _ := c.req.Context().Deadline()
 	d := c.plan.Next(o, a.RetryAfter, now, deadline)
 	if d.Action != policy.Stop {
-		if why := c.prepare(d.Action); why != "" {
+		if why := c.cannot(d, o, now, deadline); why != "" {
 			d = policy.Decision{Why: why, RetryAt: now.Add(d.Wait)}
 		}
 	}
+	c.decided, c.wait = now, d.Wait
 	a.Wait, a.By, a.Why, a.RetryAt = d.Wait, d.By, d.Why, d.RetryAt
 	c.record(a)
 	c.tell(d.Action)
@@ -110,7 +127,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 
 // backoff returns the wait that was decided.
 func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
-	return c.history[len(c.history)-1].Wait
+	return c.wait
 }
 
 // outcome classifies the attempt. A request that was never sent is final: the
@@ -133,6 +150,18 @@ func (c *call) outcome() classify.Outcome {
 func (c *call) refused() bool {
 	var limited *limitError
 	return errors.As(c.err, &limited)
+}
+
+// cannot gets ready what was decided, or says why it cannot be done.
+func (c *call) cannot(d policy.Decision, o classify.Outcome, now, deadline time.Time) (why string) {
+	key := pace.KeyOf(c.sent)
+	if turn := c.t.pacer().Turn(key); !deadline.IsZero() && !now.Add(max(turn, d.Wait)).Before(deadline) {
+		return fmt.Sprintf("its turn, in %v, would come after the context's deadline", turn.Round(time.Millisecond))
+	}
+	if o.Class == classify.Transient && !c.policy.Hold && !c.t.pacer().Retry(key) {
+		return "the retry budget of this host is spent"
+	}
+	return c.prepare(d.Action)
 }
 
 // prepare gets the next attempt ready, or says why there can be none.

@@ -53,11 +53,17 @@ type Transport struct {
 	// golang.org/x/time/rate fits. If nil, there is no limit.
 	Limiter interface{ Wait(context.Context) error }
 
+	// Pacer learns the limits of each quota from the answers and holds every
+	// request to them. Transports that share one share what it learns. If nil,
+	// the Transport has one of its own.
+	Pacer *pace.Pacer
+
 	// OnEvent is called after each attempt, from the goroutine of its
 	// RoundTrip, which waits for it. If nil, nobody is told.
 	OnEvent func(Event)
 
 	queue pace.Queue // for the Limiter
+	own   pace.Pacer // if there is no Pacer
 }
 
 // RoundTrip sends req and returns the answer that settles it. See [Transport].
@@ -74,28 +80,65 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		timeout = p.AttemptTimeout
 	}
 	first, keep := keepBody(withoutSecrets(req))
-	resp, err := t.send(first, timeout)
-	if t.OnEvent == nil && err == nil && classify.Settled(resp.StatusCode) {
-		keep.release()
-		return resp, nil
+	ticket, err := t.admit(first, false)
+	var resp *http.Response
+	if err == nil {
+		resp, err = t.send(first, timeout, ticket)
+		if t.OnEvent == nil && err == nil && classify.Settled(resp.StatusCode) {
+			t.pacer().Done(ticket, settled(resp.StatusCode), 0, false)
+			keep.release()
+			return resp, nil
+		}
 	}
 	c := newCall(t, req, first, keep)
-	c.resp, c.err = resp, err
+	c.ticket, c.resp, c.err = ticket, resp, err
 	return c.run()
 }
 
-// send makes one attempt. It closes req's body if Base does not come to it.
-func (t *Transport) send(req *http.Request, timeout time.Duration) (*http.Response, error) {
+// settled is the outcome of a response that is Final by its status.
+func settled(status int) classify.Outcome { return classify.Outcome{Status: status} }
+
+// admit waits until req may be sent. If it may not, req's body is closed.
+func (t *Transport) admit(req *http.Request, again bool) (pace.Ticket, error) {
 	if t.Limiter != nil {
 		if err := t.queue.Wait(req.Context(), t.Limiter); err != nil {
 			closeBody(req)
-			return nil, &limitError{err}
+			return pace.Ticket{}, &limitError{err}
 		}
 	}
-	if timeout > 0 {
-		return sendWithin(t.base(), req, timeout)
+	ticket, err := t.pacer().Wait(req.Context(), pace.KeyOf(req), again)
+	if err != nil {
+		closeBody(req)
+		return ticket, &limitError{err}
 	}
-	return sound(t.base().RoundTrip(req))
+	return ticket, nil
+}
+
+func (t *Transport) pacer() *pace.Pacer {
+	if t.Pacer != nil {
+		return t.Pacer
+	}
+	return &t.own
+}
+
+// send makes one attempt. The ticket is given back only if Base panics: what
+// came of the attempt is told later.
+func (t *Transport) send(req *http.Request, timeout time.Duration, ticket pace.Ticket) (*http.Response, error) {
+	back := false
+	defer func() {
+		if !back {
+			t.pacer().Abandon(ticket)
+		}
+	}()
+	var resp *http.Response
+	var err error
+	if timeout > 0 {
+		resp, err = sendWithin(t.base(), req, timeout)
+	} else {
+		resp, err = sound(t.base().RoundTrip(req))
+	}
+	back = true
+	return resp, err
 }
 
 // sound holds Base to its contract: a response or an error.
@@ -142,8 +185,8 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// limitError marks a request that the Limiter did not let through.
+// limitError marks a request that the Limiter or the Pacer did not let through.
 type limitError struct{ err error }
 
-func (e *limitError) Error() string { return "sodahttp: waiting for the limiter: " + e.err.Error() }
+func (e *limitError) Error() string { return "sodahttp: not sent: " + e.err.Error() }
 func (e *limitError) Unwrap() error { return e.err }

@@ -59,7 +59,7 @@ func free(t *testing.T, q *pace.Queue) {
 	}
 }
 
-func TestFirstInFirstOut(t *testing.T) {
+func TestQueueIsFirstInFirstOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q pace.Queue
 		var order []int // a race, if two are in the limiter at once

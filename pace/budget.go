@@ -1,0 +1,45 @@
+package pace
+
+import "time"
+
+// A budget is what retries of transient failures may add to the load of a
+// quota. It refills with what is sent, whatever the mode, and a little with
+// time, so that a quota with nothing but retries left is not stuck.
+type budget struct {
+	spent   float64       // below the reserve
+	counted uint64        // sends credited so far
+	at      time.Duration // time credited so far
+}
+
+const (
+	budgetShare   = 0.2 // of a retry for every send
+	budgetReserve = 10  // retries saved up at most: enough for one worker's bad minute
+	budgetTime    = 0.1 // retries per second that come by time alone
+)
+
+// Retry takes one retry of a transient failure from the budget of k's quota.
+// It returns false if there is none left: then a caller that can wait should
+// ask again later, and any other should take its last answer for final.
+// Throttling costs no budget.
+func (p *Pacer) Retry(k Key) bool {
+	l := p.line(k.quota)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.budget.take(l.sent(), l.now())
+}
+
+func (b *budget) take(sent uint64, now time.Duration) bool {
+	b.spent -= budgetTime * (now - b.at).Seconds()
+	b.at = now
+	if sent > b.counted {
+		b.spent -= budgetShare * float64(sent-b.counted)
+		b.counted = sent
+	}
+	b.spent = max(b.spent, 0)
+	if b.spent > budgetReserve-1 {
+		return false
+	}
+	b.spent++
+	b.counted++ // the retry's own send earns nothing
+	return true
+}

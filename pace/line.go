@@ -1,0 +1,345 @@
+package pace
+
+import (
+	"context"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// never is a time that does not come.
+const never = time.Duration(math.MaxInt64)
+
+// A line is one quota: who is in flight, who waits, and what was learned.
+//
+// While nothing was ever rejected the gate of its account stands open and
+// senders pass with a few atomic operations. As soon as somebody has to wait,
+// or something was rejected, the gate is shut and everything goes through the
+// lock. The account itself is the same in both cases, so there is nothing to
+// hand over.
+type line struct {
+	account
+	allow atomic.Uint32 // how many may be in flight while the gate is open
+
+	quota quota
+	pacer *Pacer
+	born  time.Time // the zero of the line's clock; read with time.Since, which is monotonic
+
+	mu      sync.Mutex
+	retired bool // evicted from the table; look the quota up again
+	queue   queue
+	timer   *time.Timer
+	armed   time.Duration // when timer fires; never if it is not set
+
+	state  state // one of the three below
+	open   open
+	paced  paced
+	closed closed
+
+	bad      uint64        // sends rejected or failed so far
+	trip     trip          // the round trip of rejects
+	cutAt    time.Duration // of the last decrease
+	cutSeq   uint64        // what was sent before it is old news
+	resume   time.Duration // nobody is sent before it
+	asked    bool          // a Retry-After has been obeyed since the last decrease
+	pausing  bool          // the end of the pause has not been told yet
+	run      run
+	budget   budget
+	datasets map[string]*dataset // that were sent to since the first reject
+	caps     int                 // how many of them have a limit
+	swept    uint64              // the sends counted when the table was last swept
+}
+
+// A state is a belief about the server. Its methods are called under the
+// line's lock.
+type state interface {
+	mode() Mode
+	// turn returns when the waiter at the head may be sent: now or earlier, a
+	// time to come, or never if only an answer can tell.
+	turn(l *line, now time.Duration) time.Duration
+	// turnKnown returns the earliest time that the head can be sent, as far as
+	// is planned already, else 0.
+	turnKnown() time.Duration
+	// sent says that t was sent, and whether it had to wait.
+	sent(l *line, t *Ticket, waited bool)
+	// idle says that the queue is empty.
+	idle(l *line, now time.Duration)
+	accepted(l *line, t Ticket, now time.Duration)
+	rejected(l *line, t Ticket, a answer, now time.Duration)
+	// rate returns the learned rate per second, 0 if there is none.
+	rate(now time.Duration) float64
+}
+
+func newLine(p *Pacer, q quota) *line {
+	l := &line{quota: q, pacer: p, born: time.Now(), armed: never}
+	l.state = &l.open
+	l.allow.Store(firstFlight)
+	return l
+}
+
+// now reads the line's clock.
+func (l *line) now() time.Duration { return time.Since(l.born) }
+
+// date returns the time at which the line's clock reads d.
+func (l *line) date(d time.Duration) time.Time { return l.born.Add(d) }
+
+// wait is the part of Wait that takes the lock.
+func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Duration) (Ticket, error) {
+	if ctx.Err() != nil {
+		return Ticket{}, context.Cause(ctx)
+	}
+	w := &waiter{dataset: dataset, deadline: never}
+	if at, ok := ctx.Deadline(); ok {
+		w.deadline = at.Sub(l.born)
+	}
+	l.mu.Lock()
+	if l.retired {
+		l.mu.Unlock()
+		return Ticket{}, errRetired
+	}
+	l.shut()
+	l.queue.push(w, retry)
+	l.dispatch(now)
+	if w.list != nil {
+		l.refuseLate(w, w.list.len-1+l.queue.before(w.list), now)
+	}
+	if w.list == nil {
+		l.mu.Unlock()
+		return w.ticket, w.err
+	}
+	w.ready = make(chan struct{})
+	l.mu.Unlock()
+
+	select {
+	case <-w.ready:
+		return w.ticket, w.err
+	case <-ctx.Done():
+		return Ticket{}, l.cancel(ctx, w)
+	}
+}
+
+// cancel takes w out of the queue. If its turn came meanwhile it is given back.
+func (l *line) cancel(ctx context.Context, w *waiter) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	if w.list != nil {
+		w.list.remove(w)
+	} else if w.err == nil {
+		l.leave()
+		l.learn(w.ticket, unknown, answer{}, now)
+	}
+	l.dispatch(now)
+	return context.Cause(ctx)
+}
+
+// dispatch sends everybody whose turn has come and sets the timer for the
+// next. It is called whenever something has changed.
+func (l *line) dispatch(now time.Duration) {
+	if now >= l.resume {
+		l.endPause()
+	}
+	for w := range l.queue.all {
+		if l.full(w.dataset) {
+			continue
+		}
+		at := l.resume
+		if at <= now {
+			at = l.state.turn(l, now)
+		}
+		if at > now {
+			l.arm(at, now)
+			return
+		}
+		l.grant(w, now)
+	}
+	l.disarm()
+	if l.queue.len() == 0 {
+		l.state.idle(l, now)
+		if l.state == &l.open && l.caps == 0 {
+			l.reopen()
+		}
+	}
+}
+
+// grant lets w send.
+func (l *line) grant(w *waiter, now time.Duration) {
+	w.list.remove(w)
+	seq, n := l.enter()
+	w.ticket = Ticket{line: l, seq: seq, at: now, n: int32(n)}
+	l.state.sent(l, &w.ticket, w.ready != nil)
+	l.track(w.dataset, &w.ticket)
+	if w.ready != nil {
+		close(w.ready)
+	}
+}
+
+// done is the part of Done that takes the lock.
+func (l *line) done(t Ticket, what meaning, a answer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.learn(t, what, a, now)
+	l.dispatch(now)
+}
+
+// learn takes an outcome into account. The send is no longer in flight.
+func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
+	l.uncount(t)
+	l.closed.returned(t, now)
+	switch what {
+	case accepted:
+		if t.cap != nil {
+			t.cap.passed(t)
+		}
+		l.run.accepted(t)
+		l.state.accepted(l, t, now)
+	case rejected, down:
+		l.run.bad(t, l.bad)
+		l.refuse(t, what, a, now)
+		l.bad++
+	}
+}
+
+// refuse answers a reject or a failure. The first that explains it wins: the
+// host is down, the dataset is full, the rate is too high.
+func (l *line) refuse(t Ticket, what meaning, a answer, now time.Duration) {
+	if what == rejected {
+		l.trip.observe(now - t.at)
+	}
+	switch {
+	case l.state == &l.closed:
+		l.closed.rejected(l, t, a, now)
+	case l.isDown(t, a, now):
+		l.close(a, now)
+	case what == down:
+	case l.blames(t, now):
+		l.hold(a, true, now)
+	default:
+		l.state.rejected(l, t, a, now)
+	}
+}
+
+// good returns how many of the sends before t were not refused, as far as is
+// known: what is still unanswered counts as good, since refusals come back
+// first. The difference of two of them is what the server accepted between.
+func (l *line) good(t Ticket) float64 { return float64(int64(t.seq - l.bad)) }
+
+// isNews reports whether t was sent after the last decrease. What was sent
+// before says nothing that the decrease did not answer.
+func (l *line) isNews(t Ticket) bool { return t.seq > l.cutSeq }
+
+// hold obeys a Retry-After: nobody is sent before it is over.
+func (l *line) hold(a answer, news bool, now time.Duration) {
+	if news {
+		l.asked = false
+	}
+	if !a.asked || a.retryAfter <= 0 || l.asked {
+		return
+	}
+	l.asked = true
+	if until := now + min(a.retryAfter, l.pacer.maxPause()); until > l.resume {
+		l.resume = until
+		l.pausing = true
+		l.tell(Event{Kind: PauseBegun, Until: l.date(until)}, now)
+		l.refuseAllLate(now)
+	}
+}
+
+func (l *line) endPause() {
+	if l.pausing {
+		l.pausing = false
+		l.tell(Event{Kind: PauseEnded}, l.now())
+	}
+}
+
+// enterState changes the belief about the server.
+func (l *line) enterState(s state, now time.Duration) {
+	l.state.idle(l, now)
+	l.state = s
+	l.shut()
+	l.tell(Event{Kind: ModeChanged}, now)
+}
+
+// arm sets the timer.
+func (l *line) arm(at, now time.Duration) {
+	if at == never {
+		l.disarm()
+		return
+	}
+	if at == l.armed {
+		return
+	}
+	l.armed = at
+	if l.timer == nil {
+		l.timer = time.AfterFunc(at-now, l.fire)
+	} else {
+		l.timer.Reset(at - now)
+	}
+}
+
+func (l *line) disarm() {
+	if l.armed != never {
+		l.armed = never
+		l.timer.Stop()
+	}
+}
+
+// fire is what the timer does.
+func (l *line) fire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed = never
+	l.dispatch(l.now())
+}
+
+// refuseAllLate refuses everybody whose turn would come after his deadline.
+func (l *line) refuseAllLate(now time.Duration) {
+	ahead := 0
+	for w := range l.queue.all {
+		if !l.refuseLate(w, ahead, now) {
+			ahead++
+		}
+	}
+}
+
+// refuseLate refuses w if its turn, with so many ahead of it, would come after
+// its deadline.
+func (l *line) refuseLate(w *waiter, ahead int, now time.Duration) bool {
+	turn := max(now, l.resume, l.state.turnKnown())
+	if r := l.state.rate(now); r > 0 {
+		turn += seconds(float64(ahead) / r)
+	}
+	if turn <= w.deadline {
+		return false
+	}
+	w.list.remove(w)
+	w.err = &TooLate{Wait: turn - now, Turn: l.date(turn)}
+	if w.ready != nil {
+		close(w.ready)
+	}
+	return true
+}
+
+// seconds returns s seconds as a Duration, never overflowing.
+func seconds(s float64) time.Duration {
+	if s >= math.MaxInt64/1e9 {
+		return never
+	}
+	return time.Duration(s * 1e9)
+}
+
+// A trip is a smoothed round trip and its mean deviation.
+type trip struct{ mean, dev time.Duration }
+
+// observe takes one round trip into account, with the weights of RFC 6298.
+func (r *trip) observe(d time.Duration) {
+	if r.mean == 0 {
+		r.mean, r.dev = max(d, 1), d/2
+		return
+	}
+	off := d - r.mean
+	r.mean += off / 8
+	r.dev += (max(off, -off) - r.dev) / 4
+}

@@ -1,0 +1,49 @@
+package pace
+
+import "time"
+
+// open is the belief that there is no limit: nothing was ever rejected. What
+// may be in flight grows from a few by one for every answer that comes while
+// at least half of it is used, which doubles it in a round trip.
+//
+// Most of it lives in Pacer.Wait and Pacer.Done, without the lock. What is
+// here serves those who have to wait for the growth.
+type open struct{}
+
+// firstFlight is what may be in flight at first. A dataset that takes fifteen
+// queries at once must not be met by sixty-four.
+const firstFlight = 6
+
+func (*open) mode() Mode                           { return Open }
+func (*open) rate(time.Duration) float64           { return 0 }
+func (*open) turnKnown() time.Duration             { return 0 }
+func (*open) idle(*line, time.Duration)            {}
+func (*open) sent(l *line, t *Ticket, waited bool) {}
+
+func (*open) turn(l *line, now time.Duration) time.Duration {
+	if l.inFlight() < int(l.allow.Load()) {
+		return now
+	}
+	return never
+}
+
+// accepted is called while somebody waits: what is allowed was all used.
+func (*open) accepted(l *line, t Ticket, now time.Duration) {
+	if l.allow.Load() < flying {
+		l.allow.Add(1)
+	}
+}
+
+// rejected ends the belief. Half of what was in flight is a safe first guess
+// of what goes through in a round trip.
+func (*open) rejected(l *line, t Ticket, a answer, now time.Duration) {
+	l.shut()
+	inFlight := l.inFlight() + 1
+	l.paced.begin(l, float64(inFlight)/2/l.trip.mean.Seconds(), now)
+	*l.paced.cut() = mark{t.at, l.good(t), t.seq}
+	if a.asked {
+		l.paced.pause = a.retryAfter
+	}
+	l.enterState(&l.paced, now)
+	l.hold(a, true, now)
+}

@@ -1,0 +1,122 @@
+package pace
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sodahttp/sodahttp/classify"
+)
+
+// A Pacer decides when requests are sent. It learns the limits of each quota
+// from the answers and shares them among all who send on that quota. The zero
+// value is ready to use. A Pacer is safe for concurrent use and may serve
+// several transports, which then share what it learned.
+//
+// Its fields must not change after first use.
+type Pacer struct {
+	// MaxKeys is how many quotas are remembered. Beyond it idle ones are
+	// forgotten; one with requests waiting or in flight never is. If 0, 1024.
+	MaxKeys int
+
+	// MaxPause bounds how long one Retry-After holds a quota. If 0, an hour.
+	MaxPause time.Duration
+
+	// OnEvent is told of every change of mode, pause and learned rate. It is
+	// called one event at a time per quota, in order, and must not call the
+	// Pacer. If nil, nobody is told.
+	OnEvent func(Event)
+
+	latest atomic.Pointer[line]            // the line made last: most programs talk to one host
+	lines  atomic.Pointer[map[quota]*line] // copied on write
+	mu     sync.Mutex                      // held to write lines and saved
+	saved  map[savedKey]savedLine          // restored, and not yet met
+}
+
+// A Ticket stands for one send that Wait allowed. It is a small value; every
+// ticket must be given back once, to Done or to Abandon.
+type Ticket struct {
+	line *line
+	seq  uint64        // the send's number within its quota
+	at   time.Duration // when it was sent, on the line's clock
+	n    int32         // in flight with it
+	pace float32       // the rate it was sent at; 0 if none was learned
+	cap  *dataset      // whose concurrency it counts towards; nil if not counted
+}
+
+// Wait returns when the quota of k allows one more send, in the order of
+// calls, retries first. It returns an error if ctx ends before, and at once if
+// ctx's deadline is before the send's turn: then the error is a [*TooLate],
+// which is a [context.DeadlineExceeded].
+func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
+	for {
+		l := p.line(k.quota)
+		now := l.now()
+		if seq, n, ok := l.tryEnter(l.allow.Load()); ok {
+			return Ticket{line: l, seq: seq, at: now, n: int32(n)}, nil
+		}
+		t, err := l.wait(ctx, k.dataset, retry, now)
+		if err != errRetired {
+			return t, err
+		}
+	}
+}
+
+// Done takes the outcome of the send that t stands for. If the server asked
+// to be left alone for a while, asked is true and retryAfter says how long.
+func (p *Pacer) Done(t Ticket, o classify.Outcome, retryAfter time.Duration, asked bool) {
+	l := t.line
+	if l == nil {
+		return
+	}
+	what := meaningOf(o)
+	if shut := l.leave(); shut || what != accepted {
+		l.done(t, what, answer{status: o.Status, retryAfter: retryAfter, asked: asked})
+		return
+	}
+	if allow := l.allow.Load(); 2*uint32(t.n) >= allow && allow < flying {
+		l.allow.Add(1)
+	}
+}
+
+// Abandon gives back a ticket whose send came to nothing that says anything
+// about the server: it was cancelled, or never made.
+func (p *Pacer) Abandon(t Ticket) {
+	if t.line != nil && (t.line.leave() || t.cap != nil) {
+		t.line.done(t, unknown, answer{})
+	}
+}
+
+// Meaning is what an outcome says about the limits of the server.
+type meaning uint8
+
+const (
+	unknown  meaning = iota // nothing
+	accepted                // the limiter let it through, whatever became of it
+	rejected                // too much
+	down                    // nobody is there
+)
+
+// An answer is what the server said about a rejected or failed send.
+type answer struct {
+	status     int
+	retryAfter time.Duration
+	asked      bool // whether retryAfter was asked for
+}
+
+func meaningOf(o classify.Outcome) meaning {
+	switch o.Class {
+	case classify.Throttled:
+		return rejected
+	case classify.Transient:
+		if o.Status == 502 || o.Status == 0 && o.Acted == classify.ActedNo {
+			return down
+		}
+	case classify.Final:
+		if o.Status == 0 {
+			return unknown // cancelled, or never sent
+		}
+	}
+	return accepted
+}

@@ -1,0 +1,357 @@
+package pace
+
+import (
+	"math"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// paced is the belief that the server counts requests per second. The pace
+// follows a sawtooth around the rate it believes in, base: a step below after
+// each reject, then a slow climb to a step above, then ever faster, until the
+// next reject tells more.
+type paced struct {
+	lim  *rate.Limiter    // where tokens come from
+	res  rate.Reservation // the head's token
+	slot time.Duration    // when it may be used
+	held bool             // whether there is one
+
+	base   float64       // the rate believed in, per second
+	trust  float64       // how well base has been confirmed, in [minTrust, 1]
+	climb  time.Duration // time spent at the pace since the last cut
+	sentAt time.Duration // the last send, or the end of a pause after it
+	ramp   float64       // what is sent per round trip while the pace is new; 0 when over
+	pause  time.Duration // the server's Retry-After, as last asked; 0 if it does not ask
+	wide   time.Duration // how long base may be held longer; see closed
+
+	rest    bool    // there was a pause since the last cut
+	rested  mark    // the first send at full pace after it
+	cutPace float64 // the pace at the last fresh cut
+	again   int     // cuts in a row
+	proven  bool    // some pace has held for provenSends
+	first   mark    // the first reject of all, which shows what the server had saved up
+	saved   float64 // the burst that this makes
+	marks   [16]mark
+	marked  int
+}
+
+// A mark is a reject: when it was sent and how many good sends were before.
+// At that moment the server had nothing left to give.
+type mark struct {
+	at   time.Duration
+	good float64
+	seq  uint64
+}
+
+const (
+	step = 0.05 // the pace starts this far below base and climbs as far above: room for the noise of one measurement
+
+	minTrust    = 1.0 / 8              // of a base that was never confirmed
+	climbSends  = 150                  // sends that a trusted climb takes: one reject in 150 is two thirds of a percent
+	leastSends  = 20                   // and one that is not trusted
+	minClimb    = 8 * time.Second      // a fast limit is tested no more often than this, scaled by trust
+	maxClimb    = 60 * time.Second     // a slow one no less often
+	agrees      = 0.06                 // two measurements this close confirm each other
+	near        = 1.25                 // two estimates this close are both taken into account
+	provenSends = 20                   // a pace that was kept for so many sends has shown that it is near
+	minDouble   = time.Second          // past the climb the pace doubles in this time at least,
+	doubleSends = 16                   // and in so many sends,
+	maxDouble   = 16 * time.Second     // but in this time at most
+	slack       = 5 * time.Millisecond // tokens worth this time may be saved up: timers are late
+)
+
+// begin takes base to be the rate.
+func (s *paced) begin(l *line, base float64, now time.Duration) {
+	if s.lim == nil {
+		s.lim = rate.NewLimiter(rate.Limit(base), 1)
+		s.trust = minTrust
+		s.saved = -1
+	}
+	s.ramp = 1
+	s.marked = 0
+	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
+	s.cutPace = base
+	s.set(l, base, now)
+}
+
+// set starts a new climb around base.
+func (s *paced) set(l *line, base float64, now time.Duration) {
+	s.base = base
+	s.climb = 0
+	s.sentAt = now
+	l.cutAt, l.cutSeq = now, l.sent()
+	s.drop(l, now)
+	l.tell(Event{Kind: RateChanged}, now)
+}
+
+func (*paced) mode() Mode { return Paced }
+
+// rate returns the pace at this moment of the climb.
+func (s *paced) rate(time.Duration) float64 {
+	whole := s.climbTime().Seconds()
+	up := s.climb.Seconds()
+	r := s.base * (1 - step + 2*step*min(up/whole, 1))
+	if up > whole {
+		r *= math.Exp2((up - whole) / s.doubleTime().Seconds())
+	}
+	return r
+}
+
+// climbTime returns how long the pace takes from below base to above.
+func (s *paced) climbTime() time.Duration {
+	c := min(max(seconds(climbSends/s.base), minClimb), maxClimb)
+	if s.pause > 0 {
+		c = max(c, min(60*min(s.pause, time.Second), maxClimb))
+	}
+	return max(time.Duration(s.trust*float64(c)), seconds(leastSends/s.base), s.wide)
+}
+
+func (s *paced) doubleTime() time.Duration {
+	d := max(minDouble, min(seconds(doubleSends/s.base), maxDouble))
+	if s.pause > 0 {
+		d *= 3
+	}
+	return d
+}
+
+// turn reserves a token for the head, whoever that is when the time comes.
+func (s *paced) turn(l *line, now time.Duration) time.Duration {
+	if s.held {
+		return s.slot
+	}
+	s.tune(l, now)
+	t := l.date(now)
+	s.held, s.slot = true, now
+	if !s.lim.AllowN(t, 1) {
+		s.res = *s.lim.ReserveN(t, 1)
+		s.slot += s.res.DelayFrom(t)
+	}
+	return s.slot
+}
+
+// tune sets the limiter to the pace.
+func (s *paced) tune(l *line, now time.Duration) {
+	r := s.rate(now)
+	if s.ramp > 0 {
+		if ramp := s.ramp / max(l.trip.mean, time.Millisecond).Seconds(); ramp < r {
+			r = ramp
+		} else {
+			s.ramp = 0
+		}
+	}
+	t := l.date(now)
+	s.lim.SetLimitAt(t, rate.Limit(r))
+	if burst := 1 + int(r*slack.Seconds()); burst != s.lim.Burst() {
+		s.lim.SetBurstAt(t, burst)
+	}
+}
+
+// drop gives the head's token back: there is no head, or the pace has changed.
+func (s *paced) drop(l *line, now time.Duration) {
+	if s.held && s.slot > now {
+		s.res.CancelAt(l.date(now))
+	}
+	s.held = false
+}
+
+func (s *paced) turnKnown() time.Duration {
+	if s.held {
+		return s.slot
+	}
+	return 0
+}
+
+func (s *paced) idle(l *line, now time.Duration) { s.drop(l, now) }
+
+func (s *paced) sent(l *line, t *Ticket, waited bool) {
+	s.held = false
+	t.pace = float32(s.lim.Limit())
+	if waited {
+		s.climb += t.at - max(s.sentAt, min(l.resume, t.at))
+	}
+	if l.resume > l.cutAt && (!s.rest || s.ramp > 0) {
+		s.rest, s.rested = true, mark{at: t.at, good: l.good(*t)}
+	}
+	s.sentAt = t.at
+	if l.good(*t)-s.cut().good > provenSends {
+		s.proven = true
+	}
+}
+
+func (s *paced) accepted(l *line, t Ticket, _ time.Duration) {
+	if s.ramp > 0 && l.isNews(t) {
+		s.ramp++
+	}
+}
+
+func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
+	m := mark{t.at, l.good(t), t.seq}
+	news := l.isNews(t)
+	if news {
+		s.decrease(l, t, m, now)
+		s.pause = 0
+		if a.asked {
+			s.pause = a.retryAfter
+			s.marked = 0
+		}
+		s.mark(m)
+	} else {
+		s.refine(m)
+	}
+	l.hold(a, news, now)
+}
+
+// decrease answers the first reject of a round trip.
+func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
+	cur := s.rate(now)
+	if t.pace > 0 {
+		cur = min(cur, float64(t.pace))
+	}
+	s.ramp = 0
+	if s.first.at == 0 {
+		s.first = mark{at: l.cutAt - l.trip.mean/2, good: float64(int64(l.cutSeq - l.bad))}
+	}
+	var base float64
+	guess := false
+	switch {
+	case s.rest:
+		base, guess = s.afterRest(cur, m)
+	case t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)):
+		base, guess = s.further(l, cur, m)
+	default:
+		base = s.between(cur, m)
+	}
+	if s.rest || t.at-l.cutAt >= max(2*l.trip.mean, seconds(2/cur)) {
+		s.again = 0
+		s.confirm(cur)
+	}
+	s.wide = 0
+	s.rest = false
+	s.set(l, base, now)
+	if guess {
+		s.climb = s.climbTime()
+	}
+}
+
+// confirm compares the pace at a cut with the one at the cut before.
+func (s *paced) confirm(cur float64) {
+	if math.Abs(cur-s.cutPace) <= agrees*s.cutPace {
+		if s.saved < 0 {
+			s.saved = s.burst(s.base)
+		}
+		s.trust = min(2*s.trust, 1)
+	} else {
+		s.trust = max(s.trust/2, minTrust)
+	}
+	s.cutPace = cur
+}
+
+// between returns the base after a climb. Past the end of the climb the server
+// had saved up what it can, and the overshoot has eaten it. On the climb, it is
+// the middle of the mean pace since the last cut and the present one, if they
+// are near each other: if the server saves up a lot, the mean is its rate, if
+// nothing, the present pace is.
+func (s *paced) between(cur float64, m mark) float64 {
+	took := m.good - s.cut().good
+	mean := took / (m.at - s.cut().at).Seconds()
+	if s.climb > s.climbTime() {
+		return min(max(cur-s.overshoot(cur), mean), cur)
+	}
+	if took >= 10 && mean > 0.9*cur && mean < cur {
+		return (mean + cur) / 2
+	}
+	return cur
+}
+
+// burst returns what the server can save up, as far as its first answers show.
+// It takes r for the server's rate until one was confirmed.
+func (s *paced) burst(r float64) float64 {
+	if s.saved >= 0 {
+		return s.saved
+	}
+	return max(s.first.good-r*s.first.at.Seconds()-1, 0)
+}
+
+// overshoot returns how far the pace is above the rate when it has eaten a
+// burst on its way up from there.
+func (s *paced) overshoot(cur float64) float64 {
+	return math.Sqrt(2 * s.burst(cur) * s.slope())
+}
+
+// afterRest returns the base after the first reject since a pause, in which
+// the server saved up what it can. The rate is between what it took over the
+// time since the reject before, and the present pace. If the pace passed the
+// rate on its climb, the burst is what the overshoot has eaten, which tells
+// how long ago that was. If it was above all along, only the bounds are known.
+func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
+	least := min(max(m.good-s.cut().good, 1)/(m.at-s.cut().at).Seconds(), cur)
+	burst := s.burst((least + cur) / 2)
+	slope := s.slope()
+	overshoot := math.Sqrt(2 * burst * slope)
+	took, since := m.good-s.rested.good, max(m.at-s.rested.at, time.Millisecond).Seconds()
+	if s.rested.at < s.cut().at || cur > near*least && took < burst+provenSends {
+		return math.Sqrt(least * cur), cur > 2*least
+	}
+	if overshoot/slope > since {
+		return min(max((took-burst)/since, least), cur), false
+	}
+	base = max(cur-overshoot, least)
+	if base < near*s.base && s.base < near*base {
+		base = math.Sqrt(base * s.base)
+	}
+	return base, false
+}
+
+// slope returns how fast the pace grows, in sends per second, per second.
+func (s *paced) slope() float64 {
+	if s.climb > s.climbTime() {
+		return s.rate(0) * math.Ln2 / s.doubleTime().Seconds()
+	}
+	return s.base * 2 * step / s.climbTime().Seconds()
+}
+
+// further returns the base after a cut that was not deep enough: what the
+// rejects since have measured, or else deeper each time.
+func (s *paced) further(l *line, cur float64, m mark) (base float64, guess bool) {
+	s.again++
+	f := max(1-step*float64(int(1)<<min(s.again, 5)), 0.5)
+	if !s.proven {
+		f = 0.5
+		if m.good <= s.cut().good {
+			f = 0.25
+		}
+	}
+	bound := math.Inf(1)
+	for _, old := range s.marks[:min(s.marked, len(s.marks))] {
+		if apart := m.at - old.at - 2*l.trip.dev; apart >= l.trip.mean/4 {
+			bound = min(bound, (m.good-old.good+1)/apart.Seconds())
+		}
+	}
+	if bound < f*cur {
+		return f * cur, !s.proven
+	}
+	return min(cur, bound), false
+}
+
+// mark remembers the reject that led to a cut.
+func (s *paced) mark(m mark) {
+	s.marks[s.marked%len(s.marks)] = m
+	s.marked++
+}
+
+// cut returns the last mark.
+func (s *paced) cut() *mark { return &s.marks[(s.marked-1)%len(s.marks)] }
+
+// refine corrects the marks by another reject of the same round trip, which
+// may come out of order.
+func (s *paced) refine(m mark) {
+	for i := range s.marks {
+		if m.seq < s.marks[i].seq {
+			s.marks[i].good--
+		}
+	}
+	if last := s.cut(); m.seq > last.seq {
+		*last = m
+	}
+}
