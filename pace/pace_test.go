@@ -61,7 +61,7 @@ func throttle(t *testing.T, p *pace.Pacer, k pace.Key, n int) {
 	}
 }
 
-func rate(p *pace.Pacer) float64 { return p.Snapshot()[0].Rate }
+func rateNow(p *pace.Pacer) float64 { return p.Snapshot()[0].Rate }
 
 // A server is a token bucket behind 80 ms of latency, that can be down.
 type server struct {
@@ -149,7 +149,7 @@ func TestLearnsRate(t *testing.T) {
 				if float64(s.bad) > tt.waste*float64(s.sent) {
 					t.Errorf("%d of %d sends rejected", s.bad, s.sent)
 				}
-				if r := rate(&p); math.Abs(r-tt.rate) > 0.2*tt.rate {
+				if r := rateNow(&p); math.Abs(r-tt.rate) > 0.2*tt.rate {
 					t.Errorf("learned %.1f/s, want %v", r, tt.rate)
 				}
 			})
@@ -206,21 +206,21 @@ func TestOldRejectChangesNothing(t *testing.T) {
 		old := wait(t, &p, k)
 		older := wait(t, &p, k)
 		throttle(t, &p, k, 4)
-		was := rate(&p)
+		was := rateNow(&p)
 		p.Done(old, throttled, 0, false)
-		if r := rate(&p); r != was {
+		if r := rateNow(&p); r != was {
 			t.Errorf("rate went from %v to %v", was, r)
 		}
 		for range 3 {
 			p.Done(wait(t, &p, k), good, 0, false)
 		}
-		was = rate(&p)
+		was = rateNow(&p)
 		p.Done(older, throttled, 0, false)
-		if r := rate(&p); r != was {
+		if r := rateNow(&p); r != was {
 			t.Errorf("rate went from %v to %v", was, r)
 		}
 		p.Done(wait(t, &p, k), throttled, 0, false)
-		if r := rate(&p); r >= was {
+		if r := rateNow(&p); r >= was {
 			t.Errorf("a new reject left the rate at %v", r)
 		}
 	})
@@ -450,7 +450,7 @@ func TestLoweredRateReachesWaiters(t *testing.T) {
 		}
 		synctest.Wait()
 		p.Done(<-last, throttled, 0, false)
-		slow := rate(&p)
+		slow := rateNow(&p)
 		wg.Wait()
 		if d, least := time.Since(begin), 15/slow/2; d.Seconds() < least {
 			t.Errorf("twenty waiters gone in %v at %.3g/s", d, slow)
@@ -783,7 +783,7 @@ func TestRestoreStrange(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, &p, key(t, "a.example"))
-	if r := rate(&p); r > 5 {
+	if r := rateNow(&p); r > 5 {
 		t.Errorf("rate %v, want the lesser", r)
 	}
 }
