@@ -20,11 +20,15 @@ type closed struct {
 }
 
 const (
-	downRun     = 4               // rejects in a row, with nothing good between
-	downSends   = 4               // that span what would have been so many sends
-	maxInterval = 2 * time.Second // between probes: full speed comes back within 3 s
-	probeJitter = 0.15            // so that many processes do not probe in step
-	afterFlight = 4               // in flight at first when an outage is over
+	downRun       = 4                // rejects in a row, with nothing good between
+	downSends     = 4                // that span what would have been so many sends
+	maxInterval   = 2 * time.Second  // between probes: full speed comes back within 3 s
+	probeJitter   = 0.15             // so that many processes do not probe in step
+	shortClose    = 3 * time.Second  // a pause by 429 that is shorter does not show a window
+	fewSends      = 50               // between re-openings: too few to show a rate
+	almost        = 0.7              // of the pace before is kept then
+	longestWindow = 90 * time.Second // that the pace is held for, so as not to burst into a fresh one
+	afterFlight   = 4                // in flight at first when an outage is over
 )
 
 // A run is rejects and failures in a row, in the order of sending.
@@ -33,7 +37,7 @@ type run struct {
 	first    uint64        // the number of the first
 	good     float64       // good sends before it
 	at, to   time.Duration // when the first and the last were sent
-	pace     float64       // of the first
+	pace     float64       // the fastest of them
 	fromOpen bool          // nothing had been rejected before it
 }
 
@@ -160,11 +164,11 @@ func (s *closed) estimate(l *line, good float64, now time.Duration) (base float6
 	if !s.throttle {
 		return max(base, before), 0
 	}
-	if good-last.good < 50 && l.paced.proven {
-		return max(base, 0.7*before), 0
+	if good-last.good < fewSends && l.paced.proven {
+		return max(base, almost*before), 0
 	}
-	if now-s.at > 3*time.Second {
-		wide = min(time.Duration(1.2*float64(now-last.at)), 90*time.Second)
+	if now-s.at > shortClose {
+		wide = min(now-last.at, longestWindow)
 	}
 	return base, wide
 }

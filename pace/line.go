@@ -239,7 +239,7 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 		return
 	}
 	l.asked = true
-	if until := now + min(a.retryAfter, l.pacer.maxPause()); until > l.resume {
+	if until := now + min(a.retryAfter, l.pacer.maxPause(), never/2); until > l.resume {
 		l.resume = until
 		l.pausing = true
 		l.tell(Event{Kind: PauseBegun, Until: l.date(until)}, now)

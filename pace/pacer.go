@@ -40,15 +40,25 @@ type Ticket struct {
 	line *line
 	seq  uint64        // the send's number within its quota
 	at   time.Duration // when it was sent, on the line's clock
+	came time.Duration // when it was asked for, if it had to wait
 	n    int32         // in flight with it
 	pace float32       // the rate it was sent at; 0 if none was learned
 	cap  *dataset      // whose concurrency it counts towards; nil if not counted
 }
 
+// Waited returns how long the send had to wait for its turn.
+func (t Ticket) Waited() time.Duration {
+	if t.came == 0 {
+		return 0
+	}
+	return max(0, t.at-t.came)
+}
+
 // Wait returns when the quota of k allows one more send, in the order of
-// calls, retries first. It returns an error if ctx ends before, and at once if
+// calls, retries first. It returns the cause if ctx ends before, and at once if
 // ctx's deadline is before the send's turn: then the error is a [*TooLate],
-// which is a [context.DeadlineExceeded].
+// which is a [context.DeadlineExceeded]. While there is no need to wait, it
+// does not look at ctx.
 func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 	for {
 		l := p.line(k.quota)
@@ -58,6 +68,7 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 		}
 		t, err := l.wait(ctx, k.dataset, retry, now)
 		if err != errRetired {
+			t.came = now
 			return t, err
 		}
 	}

@@ -58,6 +58,12 @@ const (
 	minDouble   = time.Second          // past the climb the pace doubles in this time at least,
 	doubleSends = 16                   // and in so many sends,
 	maxDouble   = 16 * time.Second     // but in this time at most
+	pauseShare  = 60                   // if each reject brings a pause, a climb takes so many times as long
+	calmer      = 3                    // and past its end the pace grows so many times slower
+	meanSends   = 10                   // that make a mean
+	meanNear    = 0.9                  // of the present pace: a mean this near may be the rate
+	blindCut    = 0.5                  // of a pace, as long as none has held
+	nothingCut  = 0.25                 // of it, if nothing at all was accepted
 	slack       = 5 * time.Millisecond // tokens worth this time may be saved up: timers are late
 )
 
@@ -102,7 +108,7 @@ func (s *paced) rate(time.Duration) float64 {
 func (s *paced) climbTime() time.Duration {
 	c := min(max(seconds(climbSends/s.base), minClimb), maxClimb)
 	if s.pause > 0 {
-		c = max(c, min(60*min(s.pause, time.Second), maxClimb))
+		c = max(c, min(pauseShare*s.pause, maxClimb))
 	}
 	return max(time.Duration(s.trust*float64(c)), seconds(leastSends/s.base), s.wide)
 }
@@ -110,7 +116,7 @@ func (s *paced) climbTime() time.Duration {
 func (s *paced) doubleTime() time.Duration {
 	d := max(minDouble, min(seconds(doubleSends/s.base), maxDouble))
 	if s.pause > 0 {
-		d *= 3
+		d *= calmer
 	}
 	return d
 }
@@ -212,24 +218,27 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	if s.first.at == 0 {
 		s.first = mark{at: l.cutAt - l.trip.mean/2, good: float64(int64(l.cutSeq - l.bad))}
 	}
-	var base float64
-	guess := false
+	var (
+		base  float64
+		guess bool
+		again = !s.rest && t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)) // the last cut was not deep enough
+	)
 	switch {
+	case again:
+		base, guess = s.further(l, cur, m)
 	case s.rest:
 		base, guess = s.afterRest(cur, m)
-	case t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)):
-		base, guess = s.further(l, cur, m)
 	default:
 		base = s.between(cur, m)
 	}
-	if s.rest || t.at-l.cutAt >= max(2*l.trip.mean, seconds(2/cur)) {
+	if !again {
 		s.again = 0
 		s.confirm(cur)
 	}
 	s.wide = 0
 	s.rest = false
 	s.set(l, base, now)
-	if guess {
+	if guess { // a guess is not worth a slow climb
 		s.climb = s.climbTime()
 	}
 }
@@ -258,7 +267,7 @@ func (s *paced) between(cur float64, m mark) float64 {
 	if s.climb > s.climbTime() {
 		return min(max(cur-s.overshoot(cur), mean), cur)
 	}
-	if took >= 10 && mean > 0.9*cur && mean < cur {
+	if took >= meanSends && mean > meanNear*cur && mean < cur {
 		return (mean + cur) / 2
 	}
 	return cur
@@ -315,11 +324,11 @@ func (s *paced) slope() float64 {
 // rejects since have measured, or else deeper each time.
 func (s *paced) further(l *line, cur float64, m mark) (base float64, guess bool) {
 	s.again++
-	f := max(1-step*float64(int(1)<<min(s.again, 5)), 0.5)
+	f := max(1-step*float64(int(1)<<min(s.again, 5)), blindCut)
 	if !s.proven {
-		f = 0.5
+		f = blindCut
 		if m.good <= s.cut().good {
-			f = 0.25
+			f = nothingCut
 		}
 	}
 	bound := math.Inf(1)

@@ -46,7 +46,8 @@ type Policy struct {
 
 	// AttemptTimeout bounds each attempt, polls included, up to the headers of
 	// the response; it never cuts a body. Socrata's own limit for a query is
-	// 10 minutes. 0 or less means none.
+	// 10 minutes. 0 or less means none: then nothing but the context ends an
+	// attempt that is never answered.
 	AttemptTimeout time.Duration
 
 	// BackOff makes the back-off of one request, so that no two share its
@@ -107,25 +108,31 @@ type Polling struct {
 	Resend bool
 }
 
-// Batch returns the policy of a job that nobody waits for: an hour, Hold, and
-// no limit on attempts but those that end in a 500 or a 408.
+// Batch returns the policy of a job that nobody waits for: no limit on attempts
+// but those that end in a 408, an hour from the first failure, Hold, and 15
+// minutes for the headers of an answer, which is more than Socrata gives a
+// query. An outage of almost an hour is waited out.
 func Batch() Policy {
 	return Policy{
-		MaxAttempts:   -1,
-		MaxElapsed:    time.Hour,
-		MaxRetryAfter: time.Hour,
-		Poll:          Polling{MaxElapsed: time.Hour},
-		Hold:          true,
+		MaxAttempts:    -1,
+		MaxAttempts500: -1,
+		MaxElapsed:     time.Hour,
+		MaxRetryAfter:  time.Hour,
+		AttemptTimeout: 15 * time.Minute,
+		Poll:           Polling{MaxElapsed: time.Hour},
+		Hold:           true,
 	}
 }
 
 // Interactive returns the policy of a request that a person waits for: 3
-// attempts and 10 seconds.
+// attempts, 10 seconds from the first failure, and 10 seconds for the headers
+// of an answer.
 func Interactive() Policy {
 	return Policy{
-		MaxAttempts: 3,
-		MaxElapsed:  10 * time.Second,
-		Poll:        Polling{MaxElapsed: 10 * time.Second},
+		MaxAttempts:    3,
+		MaxElapsed:     10 * time.Second,
+		AttemptTimeout: 10 * time.Second,
+		Poll:           Polling{MaxElapsed: 10 * time.Second},
 	}
 }
 

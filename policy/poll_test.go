@@ -116,7 +116,7 @@ func TestPolling(t *testing.T) {
 	}
 }
 
-// Batch goes on for an hour whatever happens, save that the same 500 is not
+// Batch goes on for an hour whatever happens, save that the same 408 is not
 // asked for all that time; Interactive gives up at once.
 func TestPresets(t *testing.T) {
 	const second, hour = time.Second, time.Hour
@@ -132,7 +132,8 @@ func TestPresets(t *testing.T) {
 		{"a batch goes on for no more", policy.Batch(), []moment{{hour - second + 1, status504, 0}}, policy.Stop},
 		{"a batch polls for an hour", policy.Batch(), []moment{{0, working, 0}, {hour - 1500*time.Millisecond, working, 0}}, policy.Poll},
 		{"a batch polls for no more", policy.Batch(), []moment{{0, working, 0}, {hour - 1500*time.Millisecond + 1, working, 0}}, policy.Stop},
-		{"a batch asks three times for a 500", policy.Batch(), []moment{{0, status500, 0}, {0, status500, 0}, {0, status500, 0}}, policy.Stop},
+		{"a batch asks more than three times for a 500", policy.Batch(), []moment{{0, status500, 0}, {0, status500, 0}, {0, status500, 0}, {0, status500, 0}}, policy.Retry},
+		{"a batch asks twice for a 408", policy.Batch(), []moment{{0, classify.Outcome{Class: classify.Transient, Status: 408}, 0}, {0, classify.Outcome{Class: classify.Transient, Status: 408}, 0}}, policy.Stop},
 		{"a person waits for 10 s", policy.Interactive(), []moment{{9 * second, status504, 0}}, policy.Retry},
 		{"a person waits for no more", policy.Interactive(), []moment{{9*second + 1, status504, 0}}, policy.Stop},
 		{"a person waits for a second attempt", policy.Interactive(), []moment{{0, status504, 0}, {0, status504, 0}}, policy.Retry},

@@ -2,6 +2,7 @@ package sodatest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 )
@@ -11,10 +12,13 @@ type job struct {
 	view string // the data set that there will be
 	all  int    // polls until it is done
 	left int    // polls until it is done, from now
+
+	of   *http.Request // for a ticket that a Reply gave: the request that got it
+	body []byte
 }
 
 // newJob starts a job that ends in view and is done after n polls.
-func newJob(view string, n int) *job { return &job{view, n, n} }
+func newJob(view string, n int) *job { return &job{view: view, all: n, left: n} }
 
 // nextID makes a 4x4 id for a new data set.
 func (s *Server) nextID() string {
@@ -34,6 +38,34 @@ func (s *Server) startTicket(view string) *answer {
 	ticket = ticket[:8] + "-" + ticket[8:12] + "-" + ticket[12:16] + "-" + ticket[16:20] + "-" + ticket[20:]
 	s.jobs[ticket] = newJob(view, s.polls)
 	return acceptedAnswer(202, ticket, "")
+}
+
+// scripted remembers the request that a Reply gives a ticket, so that the
+// ticket can be asked for: the request is carried out when its job is done.
+func (s *Server) scripted(r *http.Request, body []byte, reply Reply) {
+	ticket := reply.Ticket
+	if reply.Code == "accepted" {
+		ticket = or(ticket, sampleTicket)
+	}
+	if ticket != "" && r.URL.Query().Get("ticket") == "" {
+		j := newJob("", s.polls)
+		j.of, j.body = r.Clone(context.Background()), body
+		s.jobs[ticket] = j
+	}
+}
+
+// carryOut gives the server's own answer to a request, or to the one that a
+// ticket stands for.
+func (s *Server) carryOut(r *http.Request, body []byte) *answer {
+	ticket := r.URL.Query().Get("ticket")
+	if j := s.jobs[ticket]; j != nil && j.of != nil && isRead(r) {
+		if j.left == 0 {
+			return s.own(j.of, j.body)
+		}
+		j.left--
+		return acceptedAnswer(http.StatusAccepted, ticket, "")
+	}
+	return s.own(r, body)
 }
 
 // poll answers a GET with a ticket.

@@ -173,3 +173,27 @@ func TestView(t *testing.T) {
 		}
 	})
 }
+
+func TestTicketOfAReply(t *testing.T) {
+	for _, r := range []sodatest.Reply{sodatest.Fault("accepted"), {Ticket: "7cf317cb-d0a7-4f1d-aee5-9afe9f5042e2"}} {
+		srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Polls(1), sodatest.Replies(r))
+		path := "/resource/abcd-1234.json?$select=count(*)"
+		want := []struct {
+			path   string
+			status int
+			body   string
+		}{
+			{path, 202, `"ticket" : "7cf317cb-d0a7-4f1d-aee5-9afe9f5042e2"`},
+			{path + "&ticket=7cf317cb-d0a7-4f1d-aee5-9afe9f5042e2", 202, `"accepted"`},
+			{path + "&ticket=7cf317cb-d0a7-4f1d-aee5-9afe9f5042e2", 200, `[{"count":"25"}]`},
+			{path + "&ticket=another", 400, "Unrecognized arguments [ticket]"},
+		}
+		for _, w := range want {
+			resp, body := get(t, srv, w.path)
+			if resp.StatusCode != w.status || !strings.Contains(body, w.body) {
+				t.Errorf("%s: got %d %s, want %d with %s", w.path, resp.StatusCode, body, w.status, w.body)
+			}
+		}
+		srv.Close()
+	}
+}

@@ -29,7 +29,7 @@ type Reply struct {
 	Body       string            // instead of any other body, verbatim, and not compressed unless Gzip
 	RetryAfter string            // the Retry-After header, verbatim
 	Location   string            // the Location header, verbatim
-	Ticket     string            // the body of a 202 with this ticket
+	Ticket     string            // the body of a 202 with this ticket; a GET with it leads to the server's own answer, after Polls
 
 	Delay time.Duration // before the answer, besides Latency
 

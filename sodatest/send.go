@@ -47,13 +47,14 @@ func (s *Server) prepare(r *http.Request, body []byte, reply Reply) (*answer, in
 	var a *answer
 	switch {
 	case reply.own():
-		a = s.own(r, body)
+		a = s.carryOut(r, body)
 	case reply.Status == http.StatusOK && reply.Code == "" && reply.Ticket == "" && reply.Body == "" && reply.Bytes == 0:
 		if a = s.own(r, body); a.status/100 != 2 {
 			a = &answer{header: http.Header{"Content-Type": {jsonType}}, body: []byte("[]\n")}
 		}
 		a.status = http.StatusOK
 	default:
+		s.scripted(r, body, reply)
 		a = reply.answer(r.URL.Path)
 	}
 	reply.dress(a)

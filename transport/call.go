@@ -31,7 +31,8 @@ type call struct {
 
 	ticket pace.Ticket // the last attempt's
 	sent   *http.Request
-	began  time.Time // when it was sent; zero for the first
+	queued time.Duration // how long it was held back
+	began  time.Time     // when it was sent; zero for the first
 	resp   *http.Response
 	err    error
 
@@ -40,9 +41,8 @@ type call struct {
 	ask     *http.Request  // how; nil to repeat the request itself
 	pending *http.Response // the last 202
 
-	n       int           // attempts and polls so far
-	decided time.Time     // when the next wait began
-	wait    time.Duration // its length, as the policy sees it
+	n       int       // attempts and polls so far
+	decided time.Time // when the next wait began
 	history []Attempt
 	over    bool // decided: resp or err goes back
 }
@@ -90,11 +90,11 @@ func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 // again makes the attempt that was prepared.
 func (c *call) again() {
 	c.sent, c.next = c.next, nil
-	c.ticket, c.err = c.t.admit(c.sent, true)
-	if c.began = time.Now(); c.err == nil {
+	c.ticket, c.queued, c.err = c.t.admit(c.sent, true)
+	c.began = time.Now()
+	if c.err == nil {
 		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, c.ticket)
 	}
-	c.history[len(c.history)-1].Wait = c.began.Sub(c.decided)
 }
 
 // checkRetry decides what follows the outcome in hand, and gets it ready: if a
@@ -113,7 +113,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 			d = policy.Decision{Why: why, RetryAt: now.Add(d.Wait)}
 		}
 	}
-	c.decided, c.wait = now, d.Wait
+	c.decided = now
 	a.Wait, a.By, a.Why, a.RetryAt = d.Wait, d.By, d.Why, d.RetryAt
 	c.record(a)
 	c.tell(d.Action)
@@ -127,7 +127,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 
 // backoff returns the wait that was decided.
 func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration {
-	return c.wait
+	return c.history[len(c.history)-1].Wait
 }
 
 // outcome classifies the attempt. A request that was never sent is final: the
@@ -222,7 +222,7 @@ func (c *call) dropPending() {
 // stopped notes why an attempt that was to be followed by another was the last.
 func (c *call) stopped(why string) {
 	last := &c.history[len(c.history)-1]
-	last.Why = why
+	last.Why, last.Wait = why, time.Since(c.decided)
 }
 
 // result is what goes back to the caller.

@@ -25,7 +25,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("sodahttp: ")
 	if n := len(e.History); n > 1 {
-		fmt.Fprintf(&b, "after %d attempts: ", n)
+		fmt.Fprintf(&b, "after %d attempts: ", e.History[n-1].N)
 	}
 	b.WriteString(strings.TrimPrefix(errorText(e.Err), "sodahttp: "))
 	if n := len(e.History); n > 0 {

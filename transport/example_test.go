@@ -116,7 +116,7 @@ func ExampleEvent() {
 		Base:   srv.Transport(),
 		Policy: hasty,
 		OnEvent: func(e transport.Event) {
-			fmt.Println(e.N, e.Attempt.Status, e.Attempt.Class, e.Next)
+			fmt.Println(e.Attempt.N, e.Attempt.Status, e.Attempt.Class, e.Next)
 		},
 	}}
 	resp, err := client.Get(srv.URL + "/resource/abcd-1234.json")
@@ -145,7 +145,7 @@ func ExampleHistory() {
 	for _, a := range transport.History(resp) {
 		fmt.Println(a)
 	}
-	// Output: GET http://socrata.test/resource/abcd-1234.json?$$app_token=***: 429 Too Many Requests, throttled, gave up: the server asks to wait 1h0m0s, more than MaxRetryAfter, 5m0s
+	// Output: #1 GET http://socrata.test/resource/abcd-1234.json?$$app_token=***: 429 Too Many Requests, throttled, gave up: the server asks to wait 1h0m0s, more than MaxRetryAfter, 5m0s
 }
 
 // An Attempt describes itself in one line.
@@ -155,7 +155,7 @@ func ExampleAttempt() {
 		Status: 504, Class: classify.Transient, Wait: 730 * time.Millisecond, By: policy.ByBackOff,
 	}
 	fmt.Println(a)
-	// Output: GET https://data.example.gov/resource/abcd-1234.json: 504 Gateway Timeout, transient, then waited 730ms (back-off)
+	// Output: GET https://data.example.gov/resource/abcd-1234.json: 504 Gateway Timeout, transient, next in 730ms (back-off)
 }
 
 // Without a response there is an *Error, which unwraps to the last one.

@@ -15,6 +15,7 @@ import (
 // An Attempt is one sending of a request or of a poll for its result, and what
 // was done about it.
 type Attempt struct {
+	N         int    // from 1, polls included
 	Method    string // of the request sent
 	URL       string // of the request sent, as classify.Redact shows it
 	Status    int    // 0 if there was no response
@@ -25,12 +26,15 @@ type Attempt struct {
 	RequestID string // X-Socrata-RequestId
 	Err       error  // if there was no response
 
-	// Took is the time until the headers or the error came; 0 for the first
-	// attempt, which is not timed.
+	// Queued is the time that the Limiter and the Pacer held the attempt back.
+	Queued time.Duration
+
+	// Took is the time from sending until the headers or the error came; 0 for
+	// the first attempt, which is not timed.
 	Took time.Duration
 
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
-	Wait       time.Duration // before the next attempt
+	Wait       time.Duration // until the next attempt, or its place in the queue of the Pacer
 	By         policy.Source // who set Wait
 	Why        string        // why no other attempt followed, unless the outcome is final
 	RetryAt    time.Time     // when another would make sense, where that is known
@@ -39,6 +43,9 @@ type Attempt struct {
 // String describes the attempt in one line.
 func (a Attempt) String() string {
 	var b strings.Builder
+	if a.N > 0 {
+		fmt.Fprintf(&b, "#%d ", a.N)
+	}
 	fmt.Fprintf(&b, "%s %s: ", a.Method, a.URL)
 	if a.Err != nil {
 		b.WriteString(errorText(a.Err))
@@ -49,8 +56,11 @@ func (a Attempt) String() string {
 		fmt.Fprintf(&b, " %q", a.Code)
 	}
 	fmt.Fprintf(&b, ", %v", a.Class)
+	if a.Queued > 0 {
+		fmt.Fprintf(&b, ", queued %v", a.Queued.Round(time.Millisecond))
+	}
 	if a.By != "" {
-		fmt.Fprintf(&b, ", then waited %v (%s)", a.Wait.Round(time.Millisecond), a.By)
+		fmt.Fprintf(&b, ", next in %v (%s)", a.Wait.Round(time.Millisecond), a.By)
 	}
 	if a.Why != "" {
 		b.WriteString(", gave up: " + a.Why)
@@ -60,7 +70,9 @@ func (a Attempt) String() string {
 
 // attempt describes the outcome in hand.
 func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
+	c.n++
 	a := Attempt{
+		N:      c.n,
 		Method: cmp.Or(c.sent.Method, http.MethodGet),
 		URL:    classify.Redact(c.sent.URL),
 		Status: o.Status,
@@ -69,6 +81,7 @@ func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
 		Acted:  o.Acted,
 		Code:   o.Code,
 		Err:    c.err,
+		Queued: c.queued,
 	}
 	if !c.began.IsZero() {
 		a.Took = now.Sub(c.began)
@@ -87,7 +100,6 @@ const maxHistory = 100
 
 // record adds a to the history.
 func (c *call) record(a Attempt) {
-	c.n++
 	if len(c.history) == maxHistory {
 		c.history = append(c.history[:1], c.history[2:]...)
 	}
@@ -115,14 +127,20 @@ func History(resp *http.Response) []Attempt {
 // An Event is what OnEvent is told after an attempt.
 type Event struct {
 	Context context.Context // of the request
-	N       int             // which attempt it was, from 1, polls included
 	Attempt Attempt
 	Next    policy.Action // what follows; the attempt tells after what wait
+}
+
+// tellSettled reports a first attempt that was the last.
+func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, queued time.Duration) {
+	c := &call{t: t, req: req, sent: sent, resp: resp, queued: queued}
+	c.history = []Attempt{c.attempt(classify.Of(sent, resp, nil), time.Time{})}
+	c.tell(policy.Stop)
 }
 
 // tell reports the last attempt.
 func (c *call) tell(next policy.Action) {
 	if c.t.OnEvent != nil {
-		c.t.OnEvent(Event{c.req.Context(), c.n, c.history[len(c.history)-1], next})
+		c.t.OnEvent(Event{c.req.Context(), c.history[len(c.history)-1], next})
 	}
 }

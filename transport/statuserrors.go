@@ -6,8 +6,9 @@ import (
 	"github.com/sodahttp/sodahttp/classify"
 )
 
-// A StatusErrors is an http.RoundTripper that turns an answer with a status of
-// 400 or more into a *classify.Error, for callers that look at errors only. It
+// A StatusErrors is an http.RoundTripper that turns an answer which is not a
+// success into a *classify.Error, for callers that look at errors only: a
+// status of 400 or more, and a 202 whose result did not come in time. It
 // belongs around a [Transport], not under it. If there was more than one
 // attempt, the error is an [*Error] that unwraps to the *classify.Error. The
 // *url.Error that an http.Client puts around either prints the whole URL. It is
@@ -20,13 +21,15 @@ type StatusErrors struct {
 // RoundTrip sends req.
 func (s *StatusErrors) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := orDefault(s.Base).RoundTrip(req)
-	if err != nil || resp == nil || resp.StatusCode < 400 {
+	if err != nil || resp == nil {
 		return resp, err
 	}
 	if resp.Request == nil {
 		resp.Request = req
 	}
-	err = classify.Check(resp)
+	if err = classify.Check(resp); err == nil {
+		return resp, nil
+	}
 	history := History(resp)
 	drain(resp.Body)
 	if history != nil {

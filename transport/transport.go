@@ -80,38 +80,41 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		timeout = p.AttemptTimeout
 	}
 	first, keep := keepBody(withoutSecrets(req))
-	ticket, err := t.admit(first, false)
+	ticket, queued, err := t.admit(first, false)
 	var resp *http.Response
 	if err == nil {
 		resp, err = t.send(first, timeout, ticket)
-		if t.OnEvent == nil && err == nil && classify.Settled(resp.StatusCode) {
-			t.pacer().Done(ticket, settled(resp.StatusCode), 0, false)
+		if err == nil && classify.Settled(resp.StatusCode) {
+			t.pacer().Done(ticket, classify.Outcome{Status: resp.StatusCode}, 0, false)
 			keep.release()
+			if t.OnEvent != nil {
+				t.tellSettled(req, first, resp, queued)
+			}
 			return resp, nil
 		}
 	}
 	c := newCall(t, req, first, keep)
-	c.ticket, c.resp, c.err = ticket, resp, err
+	c.ticket, c.queued, c.resp, c.err = ticket, queued, resp, err
 	return c.run()
 }
 
-// settled is the outcome of a response that is Final by its status.
-func settled(status int) classify.Outcome { return classify.Outcome{Status: status} }
-
-// admit waits until req may be sent. If it may not, req's body is closed.
-func (t *Transport) admit(req *http.Request, again bool) (pace.Ticket, error) {
+// admit waits until req may be sent, and tells how long that took. If it may
+// not be sent, its body is closed.
+func (t *Transport) admit(req *http.Request, again bool) (ticket pace.Ticket, queued time.Duration, err error) {
 	if t.Limiter != nil {
-		if err := t.queue.Wait(req.Context(), t.Limiter); err != nil {
-			closeBody(req)
-			return pace.Ticket{}, &limitError{err}
-		}
+		came := time.Now()
+		err = t.queue.Wait(req.Context(), t.Limiter)
+		queued = time.Since(came)
 	}
-	ticket, err := t.pacer().Wait(req.Context(), pace.KeyOf(req), again)
+	if err == nil {
+		ticket, err = t.pacer().Wait(req.Context(), pace.KeyOf(req), again)
+		queued += ticket.Waited()
+	}
 	if err != nil {
 		closeBody(req)
-		return ticket, &limitError{err}
+		return ticket, queued, &limitError{err}
 	}
-	return ticket, nil
+	return ticket, queued, nil
 }
 
 func (t *Transport) pacer() *pace.Pacer {

@@ -93,7 +93,7 @@ func demonstrate(ctx context.Context, out io.Writer, srv *sodatest.Server) error
 
 // show makes one request and prints its timeline.
 func show(ctx context.Context, out io.Writer, base http.RoundTripper, s scene) error {
-	fmt.Fprintf(out, "\n%s\n  %8s  %-8s %-24s %-10s %s\n", s.title, "elapsed", "attempt", "answer", "verdict", "then")
+	fmt.Fprintf(out, "\n%s\n  %8s  %-8s %-6s %-22s %-10s %s\n", s.title, "elapsed", "attempt", "method", "answer", "verdict", "then")
 	start := time.Now()
 	client := &http.Client{Transport: &transport.Transport{
 		Base:    base,
@@ -105,7 +105,7 @@ func show(ctx context.Context, out io.Writer, base http.RoundTripper, s scene) e
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return plain(err)
+		return fmt.Errorf("the request failed: %w", plain(err))
 	}
 	defer resp.Body.Close()
 	n, err := io.Copy(io.Discard, resp.Body)
@@ -134,12 +134,18 @@ func printEvent(out io.Writer, elapsed time.Duration, e transport.Event) {
 	case policy.Retry:
 		then = fmt.Sprintf("again in %s (%s)", seconds(a.Wait), a.By)
 	case policy.Poll:
-		then = fmt.Sprintf("asks again in %s (%s)", seconds(a.Wait), a.By)
+		then = fmt.Sprintf("asks for the result in %s (%s)", seconds(a.Wait), a.By)
+	}
+	if a.RetryAfter > 0 {
+		then = fmt.Sprintf("server asks for %s: %s", seconds(a.RetryAfter), then)
 	}
 	if a.Why != "" {
 		then += ": " + a.Why
 	}
-	fmt.Fprintf(out, "  %8s  %-8d %-24s %-10s %s\n", seconds(elapsed), e.N, answer, a.Class, then)
+	if a.Err != nil {
+		then += ": " + plain(a.Err).Error()
+	}
+	fmt.Fprintf(out, "  %8s  %-8d %-6s %-22s %-10s %s\n", seconds(elapsed), a.N, a.Method, answer, a.Class, then)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
@@ -149,7 +155,7 @@ func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds())
 func plain(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
-		return fmt.Errorf("the request failed: %w", ue.Err)
+		return ue.Err
 	}
 	return err
 }

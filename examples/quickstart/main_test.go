@@ -24,7 +24,7 @@ func TestDemonstration(t *testing.T) {
 		if took := time.Since(start); took >= 10*time.Second {
 			t.Errorf("took %v, want less than 10s", took)
 		}
-		for _, want := range []string{"429 Too Many Requests    throttled", "(server)", "504 Gateway Timeout      transient", "202 Accepted             pending", "403 Forbidden            final      handed back"} {
+		for _, want := range []string{"429 Too Many Requests  throttled", "(server)", "504 Gateway Timeout    transient", "202 Accepted           pending", "403 Forbidden          final      handed back"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("the timeline lacks %q:\n%s", want, &out)
 			}
