@@ -13,11 +13,12 @@ import (
 
 // What a program may want beside the zero Transport. The README shows the same.
 func Example_options() {
+	portal := "data.cityofnewyork.us"
 	rt := &transport.Transport{
-		Base:    &transport.AppToken{Token: os.Getenv("SODA_APP_TOKEN")}, // X-App-Token, to this portal only
-		Policy:  policy.Batch(),                                          // a night job: no limit on attempts, an hour
-		Limiter: rate.NewLimiter(10, 1),                                  // golang.org/x/time/rate; retries pay too
-		OnEvent: func(e transport.Event) { log.Print(e.Attempt) },        // one line an attempt, no secrets in it
+		Base:    &transport.AppToken{Token: os.Getenv("SODA_APP_TOKEN"), Host: portal}, // X-App-Token, for this host only
+		Policy:  policy.Batch(),                                                        // a night job: no limit on attempts, an hour
+		Limiter: rate.NewLimiter(10, 1),                                                // golang.org/x/time/rate; retries pay too
+		OnEvent: func(e transport.Event) { log.Print(e.Attempt) },                      // one line for each attempt, with no secrets in it
 	}
 	client := &http.Client{Transport: &transport.StatusErrors{Base: rt}} // a 404 is an error: errors.Is(err, classify.NotFound)
 	client.CloseIdleConnections()

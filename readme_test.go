@@ -39,6 +39,13 @@ func TestReadmePrograms(t *testing.T) {
 // words is s with all white space alike.
 func words(s string) string { return strings.Join(strings.Fields(s), " ") }
 
+// TestReadmeIsFilledIn: no figure is left to be put in.
+func TestReadmeIsFilledIn(t *testing.T) {
+	if left := regexp.MustCompile(`@[A-Z]+@`).FindAllString(readme(t), -1); left != nil {
+		t.Errorf("the README still has %q", left)
+	}
+}
+
 // TestReadmeTable holds the README's table to the catalogue.
 func TestReadmeTable(t *testing.T) {
 	text := readme(t)

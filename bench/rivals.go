@@ -28,7 +28,7 @@ func Contenders() []Contender {
 		{"bare", func(base http.RoundTripper) http.RoundTripper { return base }},
 		{"sodahttp", func(base http.RoundTripper) http.RoundTripper { return &transport.Transport{Base: base} }},
 		{"rehttp", func(base http.RoundTripper) http.RoundTripper {
-			retry := rehttp.RetryAll(rehttp.RetryMaxRetries(3),
+			retry := rehttp.RetryAll(rehttp.RetryMaxRetries(3), rehttp.RetryHTTPMethods("GET", "HEAD", "PUT", "DELETE"),
 				rehttp.RetryAny(rehttp.RetryStatuses(429, 502, 503, 504), rehttp.RetryTemporaryErr()))
 			return rehttp.NewTransport(base, retry, rehttp.ExpJitterDelay(500*time.Millisecond, 30*time.Second))
 		}},
