@@ -1,0 +1,90 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/policy"
+	"github.com/sodahttp/sodahttp/transport"
+)
+
+var oneSecond = policy.Policy{AttemptTimeout: time.Second, MaxAttempts: 1}
+
+func TestAnswerAfterTheTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := &closes{Reader: strings.NewReader("late")}
+		rt := &transport.Transport{Policy: oneSecond, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			time.Sleep(2 * time.Second) // deaf to its context
+			return &http.Response{StatusCode: 200, Body: body}, nil
+		})}
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if resp != nil || !errors.Is(err, context.DeadlineExceeded) || body.n.Load() != 1 {
+			t.Errorf("got %v, %v, the body closed %d times", resp, err, body.n.Load())
+		}
+	})
+}
+
+func TestTimeoutFreesItsContext(t *testing.T) {
+	var ctx context.Context
+	fail := errors.New("own")
+	base := baseFunc(func(r *http.Request) (*http.Response, error) {
+		if ctx = r.Context(); r.URL.Path == "/fails" {
+			return nil, fail
+		}
+		return answer(200, "body"), nil
+	})
+	rt := &transport.Transport{Policy: oneSecond, Base: base}
+	if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/fails", nil)); err != fail || ctx.Err() == nil {
+		t.Errorf("got %v; after an error the context is %v", err, ctx.Err())
+	}
+	for name, end := range map[string]func(io.ReadCloser){
+		"read to its end": func(b io.ReadCloser) { io.Copy(io.Discard, b) },
+		"closed":          func(b io.ReadCloser) { b.Close() },
+	} {
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if err != nil || ctx.Err() != nil {
+			t.Fatalf("got %v; before the body is %s, the context is %v", err, name, ctx.Err())
+		}
+		end(resp.Body)
+		if ctx.Err() == nil || resp.Request.Context().Err() != nil {
+			t.Errorf("after the body is %s, the attempt's context is %v and the request's %v", name, ctx.Err(), resp.Request.Context().Err())
+		}
+	}
+}
+
+func TestLimiterFailsBeforeARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &transport.Transport{Base: answers(answer(504, "")), Limiter: &failing{1}}
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		var e *transport.Error
+		if resp != nil || !errors.As(err, &e) || len(e.History) != 2 || !strings.Contains(err.Error(), "no more") {
+			t.Errorf("got %v, %v, want the limiter's error after an attempt", resp, err)
+		}
+	})
+}
+
+func TestStatusErrorsWithoutARequest(t *testing.T) {
+	rt := &transport.StatusErrors{Base: baseFunc(func(*http.Request) (*http.Response, error) { return answer(404, ""), nil })}
+	_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/resource/abcd-1234.json", nil))
+	var e *classify.Error
+	if !errors.As(err, &e) || e.URL != "http://data.test/resource/abcd-1234.json" {
+		t.Errorf("got %v, want an error with the URL", err)
+	}
+}
+
+func TestErrorTextHidesARepeatedURL(t *testing.T) {
+	raw := `http://data.test/?q="secret"`
+	a := transport.Attempt{Err: fmt.Errorf("asking %s: %w", raw, &url.Error{Op: "Get", URL: raw, Err: errors.New("no")})}
+	if text := a.String(); strings.Contains(text, "secret") {
+		t.Errorf("%q", text)
+	}
+}
