@@ -1,0 +1,51 @@
+package sim
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/PuerkitoBio/rehttp"
+	"github.com/failsafe-go/failsafe-go/failsafehttp"
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// All rivals may try as often as they like, and back off from 100 ms to 30 s,
+// with jitter where they have it.
+const (
+	manyTries  = 10_000
+	firstDelay = 100 * time.Millisecond
+	lastDelay  = 30 * time.Second
+)
+
+// Clients are what is measured.
+var Clients = []Client{
+	Ours,
+	{"rehttp", newRehttp},
+	{"retryable", newRetryable},
+	{"failsafe", newFailsafe},
+}
+
+// Bare is no client at all.
+var Bare = Client{"bare", func(base http.RoundTripper) http.RoundTripper { return base }}
+
+func newRehttp(base http.RoundTripper) http.RoundTripper {
+	return rehttp.NewTransport(base,
+		rehttp.RetryAll(rehttp.RetryMaxRetries(manyTries), rehttp.RetryAny(rehttp.RetryStatuses(429, 502, 503), rehttp.RetryIsErr(func(err error) bool { return err != nil }))),
+		rehttp.ExpJitterDelay(firstDelay, lastDelay))
+}
+
+func newRetryable(base http.RoundTripper) http.RoundTripper {
+	c := retryablehttp.NewClient()
+	c.HTTPClient = &http.Client{Transport: base}
+	c.Logger = nil
+	c.RetryMax = manyTries
+	c.RetryWaitMin, c.RetryWaitMax = firstDelay, lastDelay
+	c.Backoff = retryablehttp.DefaultBackoff // the only exponential one; it has no jitter
+	return &retryablehttp.RoundTripper{Client: c}
+}
+
+func newFailsafe(base http.RoundTripper) http.RoundTripper {
+	p := failsafehttp.NewRetryPolicyBuilder().WithMaxRetries(-1).
+		WithBackoff(firstDelay, lastDelay).WithJitterFactor(0.25).Build()
+	return failsafehttp.NewRoundTripper(base, p)
+}
