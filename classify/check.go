@@ -23,13 +23,17 @@ type Error struct {
 }
 
 // Check returns nil for a success and for a redirect, and an [*Error] for a
-// status of 400 or more and for a [Pending] 202, whose work is not done. A code
-// decides its Kind, else the status. Check reads the body as [Of] does: it stays
+// status of 400 or more, for a [Pending] 202, whose work is not done, and for
+// one that says its work has failed. A code decides its Kind, else the status. Check reads the body as [Of] does: it stays
 // readable from its start, and closing it stays with the caller.
 func Check(resp *http.Response) error {
+	kind := kindOfStatus(resp.StatusCode)
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
-		if class, _ := ofAccepted(resp.Request, resp); class != Pending {
+		var o Outcome
+		if f := o.accepted(resp.Request, resp); f.Failed {
+			kind = Unlisted
+		} else if o.Class != Pending {
 			return nil
 		}
 	case resp.StatusCode < 400:
@@ -37,7 +41,7 @@ func Check(resp *http.Response) error {
 	}
 	f := readAll(resp)
 	e := &Error{
-		Kind:      kindOfStatus(resp.StatusCode),
+		Kind:      kind,
 		Status:    resp.StatusCode,
 		Code:      f.Code,
 		Message:   f.Message,
@@ -81,6 +85,9 @@ func (e *Error) title() string {
 	if e.Kind != Unlisted {
 		return e.Kind.String()
 	}
+	if e.Status == http.StatusAccepted {
+		return "job failed"
+	}
 	return http.StatusText(e.Status)
 }
 
@@ -104,15 +111,30 @@ func short(s string, most int) string {
 // withoutCredentials returns msg with the credentials of r, which a server may
 // repeat, blanked out.
 func withoutCredentials(msg string, r *http.Request) string {
-	secrets := []string{r.Header.Get("X-App-Token")}
-	for _, h := range []string{"Authorization", "Authentication"} {
-		_, secret, _ := strings.Cut(r.Header.Get(h), " ")
-		secrets = append(secrets, secret)
+	var secrets []string
+	for name, values := range r.Header {
+		switch http.CanonicalHeaderKey(name) {
+		case "X-App-Token":
+			secrets = append(secrets, values...)
+		case "Authorization", "Authentication":
+			for _, v := range values {
+				_, after, found := strings.Cut(v, " ") // a scheme, mostly
+				if secrets = append(secrets, after); !found {
+					secrets = append(secrets, v)
+				}
+			}
+		}
+	}
+	for _, c := range r.Cookies() {
+		secrets = append(secrets, c.Value)
+	}
+	if _, pass, ok := r.BasicAuth(); ok {
+		secrets = append(secrets, pass)
 	}
 	if r.URL != nil {
 		q := r.URL.Query()
 		for _, name := range []string{"$$app_token", "app_token", "access_token", "client_secret", "ticket"} {
-			secrets = append(secrets, q.Get(name))
+			secrets = append(secrets, q[name]...)
 		}
 		if pass, ok := r.URL.User.Password(); ok {
 			secrets = append(secrets, pass)

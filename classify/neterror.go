@@ -57,17 +57,32 @@ func hopeless(err error) bool {
 // stream alone (RFC 9113, section 8.7).
 func unsent(err error) bool {
 	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect" || op.Op == "socks connect") {
-		return true
+	if errors.As(err, &op) {
+		switch op.Op {
+		case "dial", "proxyconnect", "socks connect":
+			return true
+		case "read", "write": // whatever it was, there was a connection
+			return false
+		}
 	}
 	if code, ok := streamCodeOf(err); ok {
 		return code == refusedStream
 	}
-	return is[*net.DNSError](err) || errors.Is(err, syscall.ECONNREFUSED) || says(err,
+	return is[*net.DNSError](err) || errors.Is(err, syscall.ECONNREFUSED) || some(err, refusedByProxy) || says(err,
 		"net/http: TLS handshake timeout",
 		"http2: client conn not usable",
 		"http2: Transport received Server's graceful shutdown GOAWAY",
 		"http2: Transport received GOAWAY from server")
+}
+
+// refusedByProxy reports whether err is what net/http makes of a proxy that
+// answers CONNECT with a status that passes: the text of the status alone.
+func refusedByProxy(err error) bool {
+	switch err.Error() {
+	case "Too Many Requests", "Bad Gateway", "Service Unavailable", "Gateway Timeout":
+		return true
+	}
+	return false
 }
 
 // passing reports whether err is a fault of the connection or a timeout of one

@@ -26,7 +26,7 @@ func Of(req *http.Request, resp *http.Response, err error) Outcome {
 	}
 	switch o.Status {
 	case http.StatusAccepted:
-		o.Class, o.Code = ofAccepted(req, resp)
+		o.accepted(req, resp)
 	case http.StatusTooManyRequests:
 		o.Class, o.Acted = Throttled, ActedNo
 	case http.StatusServiceUnavailable:
@@ -101,30 +101,30 @@ func refused(code string) bool {
 	return false
 }
 
-// ofAccepted tells a 202 that stands for work in progress from one that is the
-// answer, and gives its code. DSMAPI (/api/publishing/) documents 202 as its
-// success. The body is read in any case: its connection is free then, and it
-// can still be handed back.
-func ofAccepted(req *http.Request, resp *http.Response) (Class, string) {
+// accepted tells a 202 that stands for work in progress from one that is the
+// answer. DSMAPI (/api/publishing/) documents 202 as its success. The body is
+// read in any case: its connection is free then, and it can still be handed
+// back.
+func (o *Outcome) accepted(req *http.Request, resp *http.Response) fields {
 	if req == nil {
 		req = resp.Request
 	}
 	if req != nil && req.URL != nil && strings.HasPrefix(req.URL.Path, "/api/publishing/") {
-		return Final, ""
+		return fields{}
 	}
 	f := readBody(resp)
+	o.Code = f.Code
 	switch {
 	case f.Failed:
-		return Final, f.Code // a failed job, whatever its status
+		o.Acted = ActedUnknown // a failed job, whatever its status
 	case location(resp) != "":
-		if ResultURL(req, resp) == nil {
-			return Final, f.Code
+		if ResultURL(req, resp) != nil {
+			o.Class = Pending
 		}
-		return Pending, f.Code
 	case f.Ticket != "", f.Code == "accepted", readOnly(req):
-		return Pending, f.Code
+		o.Class = Pending
 	}
-	return Final, f.Code
+	return f
 }
 
 // ResultURL returns where the result of a [Pending] 202 is to be asked for with

@@ -96,6 +96,14 @@ func (p *peeked) Read(b []byte) (int, error) {
 	return p.rest.Read(b)
 }
 
+// Whole reports whether the body was read to its end, which frees its
+// connection, however much of it is still to be delivered.
+func (p *peeked) Whole() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err != nil
+}
+
 // Close ends a Read that is under way, as closing a response body does.
 func (p *peeked) Close() error {
 	p.closed.Store(true)

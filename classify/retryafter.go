@@ -101,12 +101,17 @@ func rateLimit(v string) (most time.Duration, found bool) {
 func reset(h http.Header, now time.Time) (time.Duration, bool) {
 	const epoch = 1_000_000_000 // no wait lasts 30 years, and no server lives in 2001
 	for _, prefix := range []string{"Ratelimit-", "X-Ratelimit-"} {
-		d, ok := seconds(strings.TrimSpace(h.Get(prefix + "Reset")))
+		v := strings.TrimSpace(h.Get(prefix + "Reset"))
+		d, ok := seconds(v)
 		if left := h.Get(prefix + "Remaining"); !ok || left != "" && left != "0" {
 			continue
 		}
-		if s := int64(d / time.Second); s >= epoch {
-			d = max(0, time.Unix(s, 0).Sub(now))
+		n, _ := strconv.ParseInt(v, 10, 64) // digits, as seconds saw; saturates
+		if n >= 100*epoch && n < 100_000*epoch {
+			n /= 1000 // it is in milliseconds
+		}
+		if n >= epoch {
+			d = max(0, time.Unix(n, 0).Sub(now))
 		}
 		return d, true
 	}

@@ -58,6 +58,12 @@ func newCall(t *Transport, req, out *http.Request, keep *kept) *call {
 // run takes the outcome in hand and goes on until one can be handed back.
 func (c *call) run() (*http.Response, error) {
 	defer c.keep.release()
+	settled := false
+	defer func() {
+		if !settled { // a hook has panicked
+			c.abandon()
+		}
+	}()
 	loop := &retryablehttp.Client{
 		HTTPClient: &http.Client{Transport: c},
 		RetryMax:   math.MaxInt, // the policy counts
@@ -74,7 +80,19 @@ func (c *call) run() (*http.Response, error) {
 		c.resp, c.err = nil, err
 		c.stopped("the context ended during the wait")
 	}
+	settled = true
 	return c.result()
+}
+
+// abandon closes whatever is open.
+func (c *call) abandon() {
+	c.dropPending()
+	if c.resp != nil {
+		c.resp.Body.Close()
+	}
+	if c.next != nil {
+		closeBody(c.next)
+	}
 }
 
 // RoundTrip is the loop's Base: the first time there is an outcome in hand
@@ -191,7 +209,11 @@ func (c *call) body() (io.ReadCloser, error) {
 	case c.req.Body == nil || c.req.Body == http.NoBody:
 		return c.req.Body, nil
 	case c.req.GetBody != nil:
-		return c.req.GetBody()
+		body, err := c.req.GetBody()
+		if err == nil && body == nil {
+			err = errors.New("GetBody gave none")
+		}
+		return body, err
 	case c.keep != nil:
 		return c.keep.again()
 	}
@@ -200,13 +222,16 @@ func (c *call) body() (io.ReadCloser, error) {
 
 // putAway frees the connection of the response in hand. A 202 is kept, being
 // what goes back if its result cannot be had; classify has read it to its end,
-// if that is near, and so its connection is free.
+// and so its connection is free.
 func (c *call) putAway() {
 	switch {
 	case c.resp == nil:
 	case c.resp.StatusCode == http.StatusAccepted:
 		c.dropPending()
 		c.pending = c.resp
+		if w, ok := c.resp.Body.(interface{ Whole() bool }); ok && !w.Whole() {
+			c.dropPending() // a page that no 202 is, and that holds its connection
+		}
 	default:
 		drain(c.resp.Body)
 	}
@@ -216,6 +241,7 @@ func (c *call) putAway() {
 func (c *call) dropPending() {
 	if c.pending != nil {
 		c.pending.Body.Close()
+		c.pending = nil
 	}
 }
 
@@ -236,6 +262,7 @@ func (c *call) result() (*http.Response, error) {
 	c.dropPending()
 	last := c.history[len(c.history)-1]
 	if c.resp != nil {
+		c.absolute()
 		if len(c.history) > 1 || last.Why != "" {
 			c.resp.Request = withHistory(c.resp.Request, c.history)
 		}

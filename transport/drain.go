@@ -16,7 +16,7 @@ const (
 // drain reads what is left of body, within bounds, and closes it, which ends a
 // read that is still going on.
 func drain(body io.ReadCloser) {
-	if body == http.NoBody {
+	if body == nil || body == http.NoBody {
 		return
 	}
 	end := make(chan struct{})

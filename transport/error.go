@@ -27,6 +27,9 @@ func (e *Error) Error() string {
 	if n := len(e.History); n > 1 {
 		fmt.Fprintf(&b, "after %d attempts: ", e.History[n-1].N)
 	}
+	if e.Err == nil {
+		return "sodahttp: no response"
+	}
 	b.WriteString(strings.TrimPrefix(errorText(e.Err), "sodahttp: "))
 	if n := len(e.History); n > 0 {
 		last := e.History[n-1]
@@ -49,11 +52,14 @@ func (e *Error) Timeout() bool {
 	return errors.Is(e.Err, context.DeadlineExceeded) || errors.As(e.Err, &t) && t.Timeout()
 }
 
-// errorText is err's text, with the URL of a *url.Error redacted.
+// errorText is err's text, with the URLs of each *url.Error in it redacted.
 func errorText(err error) string {
 	text := err.Error()
 	var ue *url.Error
-	if errors.As(err, &ue) && ue.URL != "" {
+	for ; errors.As(err, &ue); err = ue.Err {
+		if ue.URL == "" {
+			continue
+		}
 		shown := "***"
 		if u, perr := url.Parse(ue.URL); perr == nil {
 			shown = classify.Redact(u)

@@ -24,7 +24,7 @@ type Attempt struct {
 	Acted     classify.Acted
 	Code      string // the server's error code, where it was looked at
 	RequestID string // X-Socrata-RequestId
-	Err       error  // if there was no response
+	Err       error  `json:"-"` // if there was no response; a *url.Error in it shows its URL
 
 	// Queued is the time that the Limiter and the Pacer held the attempt back.
 	Queued time.Duration
@@ -134,8 +134,16 @@ type Event struct {
 // tellSettled reports a first attempt that was the last.
 func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, queued time.Duration) {
 	c := &call{t: t, req: req, sent: sent, resp: resp, queued: queued}
-	c.history = []Attempt{c.attempt(classify.Of(sent, resp, nil), time.Time{})}
+	defer func() {
+		if resp != nil { // the hook has panicked
+			resp.Body.Close()
+		}
+	}()
+	unread := *resp // the status says all: the body is the caller's
+	unread.Body = http.NoBody
+	c.history = []Attempt{c.attempt(classify.Of(sent, &unread, nil), time.Time{})}
 	c.tell(policy.Stop)
+	resp = nil
 }
 
 // tell reports the last attempt.

@@ -49,29 +49,51 @@ func (c *call) question(u *url.URL) *http.Request {
 	}
 	r.Header = c.out.Header.Clone()
 	for name := range r.Header {
-		if strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "If-") {
+		if ofTheBody(http.CanonicalHeaderKey(name)) {
 			delete(r.Header, name)
 		}
-	}
-	for _, name := range []string{"Expect", "Range", "Idempotency-Key", "X-Idempotency-Key"} {
-		delete(r.Header, name)
 	}
 	r.Body, r.GetBody, r.ContentLength = nil, nil, 0
 	r.TransferEncoding, r.Trailer = nil, nil
 	return &r
 }
 
-// moved reports whether a poll was answered by a redirect that keeps the
-// method. The http.Client would take it for an answer to the request itself,
-// and send a POST again.
+// ofTheBody reports whether a header belongs to a request's body or to its own
+// resource, and so not to a question about its result.
+func ofTheBody(name string) bool {
+	switch name {
+	case "Expect", "Range", "Idempotency-Key", "X-Idempotency-Key",
+		"X-Http-Method", "X-Http-Method-Override", "X-Method-Override":
+		return true
+	}
+	return strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "If-")
+}
+
+// absolute makes the Location of a redirect that a poll was answered with
+// independent of where it was asked, as the http.Client reads it by its own
+// request's URL.
+func (c *call) absolute() {
+	loc := c.resp.Header.Get("Location")
+	if c.ask == nil || c.resp.StatusCode/100 != 3 || loc == "" {
+		return
+	}
+	if u, err := c.sent.URL.Parse(loc); err == nil {
+		c.resp.Header = c.resp.Header.Clone()
+		c.resp.Header.Set("Location", u.String())
+	}
+}
+
+// moved reports whether a poll, other than by the request itself, was answered
+// by a redirect that keeps the method. The http.Client would take it for an
+// answer to the request, and send a POST again.
 func (c *call) moved() bool {
-	return c.polling && c.resp != nil && !isGet(c.req) &&
+	return c.ask != nil && c.resp != nil && !isGet(c.req) &&
 		(c.resp.StatusCode == http.StatusTemporaryRedirect || c.resp.StatusCode == http.StatusPermanentRedirect)
 }
 
 // bare reports whether o is a 202 to a write that says nothing of how to go on.
 func (c *call) bare(o classify.Outcome) bool {
-	return o.Status == http.StatusAccepted && o.Class == classify.Final && o.Code == "" &&
+	return o.Status == http.StatusAccepted && o.Class == classify.Final && o.Acted == classify.ActedYes && o.Code == "" &&
 		!strings.HasPrefix(c.sent.URL.Path, "/api/publishing/") &&
 		c.resp.Header.Get("Location") == "" && c.resp.Header.Get("X-Soda2-Location") == ""
 }

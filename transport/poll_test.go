@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sodahttp/sodahttp/policy"
+	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/transport"
 )
 
@@ -194,4 +195,79 @@ func TestCancelDuringAPoll(t *testing.T) {
 			t.Errorf("got %v, %v, the 202 closed %d times", resp, err, body.n.Load())
 		}
 	})
+}
+
+func TestRelativeRedirectOfAPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, _ := pending("/jobs/7/status")
+		rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			switch r.URL.Path {
+			case "/api/imports2.json":
+				return first, nil
+			case "/jobs/7/status":
+				resp := answer(303, "")
+				resp.Header.Set("Location", "result")
+				return resp, nil
+			}
+			return answer(200, r.Method+r.URL.Path), nil
+		})}
+		resp, err := (&http.Client{Transport: rt}).Do(newRequest(t, "POST", "https://data.test/api/imports2.json", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := io.ReadAll(resp.Body); string(b) != "GET/jobs/7/result" {
+			t.Errorf("got %q", b)
+		}
+	})
+}
+
+func TestRedirectOfARepeatedPostKeepsTheMethod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, sent := 0, ""
+		rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			b, _ := io.ReadAll(r.Body)
+			r.Body.Close()
+			switch n++; n {
+			case 1:
+				return answer(202, ""), nil
+			case 2:
+				resp := answer(307, "")
+				resp.Header.Set("Location", "/api/v3/views/wxyz-1234/query.json")
+				resp.Request = r
+				return resp, nil
+			}
+			sent = r.Method + r.URL.Path + string(b)
+			return answer(200, ""), nil
+		})}
+		client := &http.Client{Transport: rt}
+		resp, err := client.Do(newRequest(t, "POST", "https://data.test/api/v3/views/abcd-1234/query.json", strings.NewReader("SELECT 1")))
+		if err != nil || resp.StatusCode != 200 || sent != "POST/api/v3/views/wxyz-1234/query.jsonSELECT 1" {
+			t.Errorf("got %v, %v; sent %q", resp, err, sent)
+		}
+	})
+}
+
+func TestHuge202DoesNotHoldItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(sodatest.Reply{Status: 202, Bytes: 200 << 10}, sodatest.Reply{Status: 202, Endless: true}))
+		defer srv.Close()
+		base := srv.Transport()
+		base.MaxConnsPerHost = 1
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		resp, err := (&transport.Transport{Base: base}).RoundTrip(newRequest(t, "GET", srv.URL+"/resource/abcd-1234.json", nil).WithContext(ctx))
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+		resp.Body.Close()
+	})
+}
+
+func TestPollResendStopsAtAFailedJob(t *testing.T) {
+	p := policy.Policy{Poll: policy.Polling{Resend: true}}
+	rt := &transport.Transport{Policy: p, Base: answers(answer(202, `{"error":true,"message":"no"}`))}
+	resp, err := rt.RoundTrip(newRequest(t, "POST", "https://data.test/", nil))
+	if err != nil || resp.StatusCode != 202 || transport.History(resp) != nil {
+		t.Errorf("got %v, %v after %v, want the 202 at once", resp, err, transport.History(resp))
+	}
 }

@@ -15,8 +15,8 @@ func sendWithin(base http.RoundTripper, req *http.Request, d time.Duration) (*ht
 	ctx, cancel := context.WithCancelCause(req.Context())
 	timer := time.AfterFunc(d, func() { cancel(late) })
 	resp, err := sound(base.RoundTrip(req.WithContext(ctx)))
-	timer.Stop()
-	if context.Cause(ctx) == late {
+	if !timer.Stop() { // it has fired, or is about to: the body would be cut
+		cancel(late)
 		if err == nil {
 			resp.Body.Close()
 		}

@@ -33,7 +33,7 @@ func (a *AppToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req == nil || strayed(req) {
 		return base.RoundTrip(withoutSecrets(req))
 	}
-	if a.Token == "" || req.Header.Get(appToken) != "" || a.Host != "" && !a.isHost(req.URL) {
+	if a.Token == "" || hasToken(req.Header) || a.Host != "" && !a.isHost(req.URL) {
 		return base.RoundTrip(req)
 	}
 	r := *req
@@ -58,26 +58,50 @@ func (a AppToken) String() string { return "transport.AppToken" }
 // GoString keeps the token out of what is printed.
 func (a AppToken) GoString() string { return a.String() }
 
+// MarshalText keeps the token out of JSON and logs.
+func (a AppToken) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // withoutSecrets returns req, or if it is a redirect hop that has strayed, a
 // copy without the tokens that net/http does not know to be secret. It takes
 // care of Authorization and cookies itself.
 func withoutSecrets(req *http.Request) *http.Request {
-	if req == nil || req.Response == nil || req.Header[appToken] == nil && req.Header["Authentication"] == nil || !strayed(req) {
+	if req == nil || req.Response == nil || !strayed(req) {
 		return req
 	}
 	r := *req
 	r.Header = req.Header.Clone()
-	delete(r.Header, appToken)
-	delete(r.Header, "Authentication") // Socrata's documentation has this for Authorization
+	for name := range r.Header { // a key set in the map may be in any case
+		switch http.CanonicalHeaderKey(name) {
+		case appToken, "Authentication": // Socrata's documentation has this for Authorization
+			delete(r.Header, name)
+		case "Referer": // net/http puts the query there, $$app_token and all
+			page, _, _ := strings.Cut(r.Header[name][0], "?")
+			r.Header[name] = []string{page}
+		}
+	}
 	return &r
+}
+
+// hasToken reports whether h has an application token, in whatever case.
+func hasToken(h http.Header) bool {
+	for name, values := range h {
+		if len(name) == len(appToken) && http.CanonicalHeaderKey(name) == appToken && strings.Join(values, "") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // strayed reports whether a redirect has ever led req off its origin. The
 // http.Client copies the first request's headers to every hop, and so a hop
 // that comes back is not trusted again.
 func strayed(req *http.Request) bool {
+	hops := 0
 	for r := req; r.Response != nil; r = r.Response.Request {
 		from := r.Response.Request
+		if hops++; hops > 100 { // no client follows so many
+			return true
+		}
 		if from == nil || from.URL == nil || r.URL == nil || !sameSite(from.URL, r.URL) {
 			return true
 		}

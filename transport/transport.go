@@ -40,8 +40,9 @@ import (
 // attempts. Redirects are left to the http.Client, but a hop to another origin
 // loses X-App-Token.
 type Transport struct {
-	// Base sends the requests. If nil, http.DefaultTransport is used, as it
-	// was when the program began.
+	// Base sends the requests. Its response bodies must allow Close during
+	// Read, as net/http's do. If nil, http.DefaultTransport is used, as it was
+	// when the program began.
 	Base http.RoundTripper
 
 	// Policy bounds and paces the attempts; policy.NewContext overrides it
@@ -141,6 +142,9 @@ func (t *Transport) send(req *http.Request, timeout time.Duration, ticket pace.T
 		resp, err = sound(t.base().RoundTrip(req))
 	}
 	back = true
+	if resp != nil && resp.Request == nil && resp.StatusCode/100 == 3 {
+		resp.Request = req // by which the next hop is judged
+	}
 	return resp, err
 }
 

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -540,6 +541,88 @@ func TestRedirectsLoseTheToken(t *testing.T) {
 				t.Errorf("the hops were %v", seen)
 			}
 		})
+	}
+}
+
+func TestRedirectsLoseTheTokenInAnyCase(t *testing.T) {
+	var got http.Header
+	rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+		got = r.Header
+		return answer(200, ""), nil
+	})}
+	req := newRequest(t, "GET", "https://other.test/", nil)
+	req.Header["x-app-token"] = []string{"secret"}
+	req.Header["authentication"] = []string{"secret"}
+	req.Header.Set("Referer", "https://data.test/a?$$app_token=secret")
+	req.Response = &http.Response{Request: newRequest(t, "GET", "https://data.test/a?$$app_token=secret", nil)}
+	if _, err := rt.RoundTrip(req); err != nil || strings.Contains(fmt.Sprint(got), "secret") || got.Get("Referer") != "https://data.test/a" {
+		t.Errorf("sent %v, %v", got, err)
+	}
+	cycle := newRequest(t, "GET", "https://data.test/", nil)
+	cycle.Response = &http.Response{Request: cycle}
+	if _, err := rt.RoundTrip(cycle); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAppTokenSeesATokenInAnyCase(t *testing.T) {
+	var got http.Header
+	rt := &transport.AppToken{Token: "second", Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+		got = r.Header
+		return answer(200, ""), nil
+	})}
+	req := newRequest(t, "GET", "https://data.test/", nil)
+	req.Header["x-app-token"] = []string{"own"}
+	if _, err := rt.RoundTrip(req); err != nil || got.Get("X-App-Token") != "" {
+		t.Errorf("sent %v, %v", got, err)
+	}
+}
+
+func TestPanickingHookLeavesNothingOpen(t *testing.T) {
+	for _, status := range []int{200, 504} {
+		body := &closes{Reader: strings.NewReader("x")}
+		rt := &transport.Transport{
+			Base: baseFunc(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Body: body}, nil
+			}),
+			OnEvent: func(transport.Event) { panic("hook") },
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		}()
+		if n := body.n.Load(); n != 1 {
+			t.Errorf("status %d: the body was closed %d times, want once", status, n)
+		}
+	}
+}
+
+func TestErrorThatIsEmpty(t *testing.T) {
+	if text := (&transport.Error{}).Error(); text == "" {
+		t.Error("an empty Error says nothing")
+	}
+	nested := &url.Error{Op: "Get", URL: "http://a.test/?x=secret", Err: &url.Error{Op: "Get", URL: "http://me:secret@b.test/", Err: errors.New("no")}}
+	if text := (&transport.Error{Err: nested}).Error(); strings.Contains(text, "secret") {
+		t.Errorf("%q", text)
+	}
+	if b, err := json.Marshal(transport.Attempt{Err: nested}); err != nil || strings.Contains(string(b), "secret") {
+		t.Errorf("%s, %v", b, err)
+	}
+	if b, err := json.Marshal(&transport.AppToken{Token: "secret"}); err != nil || strings.Contains(string(b), "secret") {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+func TestStatusErrorsWithoutABody(t *testing.T) {
+	rt := &transport.StatusErrors{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 404, Request: r}, nil
+	})}
+	if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); !errors.Is(err, classify.NotFound) {
+		t.Errorf("got %v", err)
 	}
 }
 
