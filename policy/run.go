@@ -201,7 +201,7 @@ func (r *Run) fit(d Decision, floor time.Duration, now, deadline time.Time) Deci
 			RetryAt: now.Add(floor),
 		}
 	}
-	left, bound := r.left(now, deadline)
+	left, bound := r.Left(now, deadline)
 	if floor > 0 && (floor >= d.Wait || d.Wait > left) {
 		d.Wait, d.By = floor, ByServer
 	}
@@ -227,9 +227,10 @@ func outlasts(wait time.Duration, bound string, now time.Time) Decision {
 // elapsed returns how long it is from since to now, and not less than nothing.
 func elapsed(since, now time.Time) time.Duration { return max(0, now.Sub(since)) }
 
-// left returns how long the next wait may be, and what bounds it. At the
-// deadline itself there is no time left to send.
-func (r *Run) left(now, deadline time.Time) (left time.Duration, bound string) {
+// Left returns how long a wait that begins now may be, and what bounds it, in
+// words; if nothing does, bound is empty. At the deadline itself there is no
+// time left to send; the zero time is no deadline.
+func (r *Run) Left(now, deadline time.Time) (left time.Duration, bound string) {
 	since, most, def, name := r.began, r.p.MaxElapsed, defaultMaxElapsed, "MaxElapsed"
 	if !r.polling.IsZero() {
 		since, most, def, name = r.polling, r.p.Poll.MaxElapsed, defaultPollElapsed, "Poll.MaxElapsed"

@@ -108,7 +108,14 @@ func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 // again makes the attempt that was prepared.
 func (c *call) again() {
 	c.sent, c.next = c.next, nil
-	c.ticket, c.queued, c.err = c.t.admit(c.sent, true)
+	ctx := c.req.Context()
+	deadline, _ := ctx.Deadline()
+	if left, bound := c.plan.Left(time.Now(), deadline); bound != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
+		defer cancel()
+	}
+	c.ticket, c.queued, c.err = c.t.admit(ctx, c.sent, true)
 	c.began = time.Now()
 	if c.err == nil {
 		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, c.ticket)
@@ -173,8 +180,9 @@ func (c *call) refused() bool {
 // cannot gets ready what was decided, or says why it cannot be done.
 func (c *call) cannot(d policy.Decision, o classify.Outcome, now, deadline time.Time) (why string) {
 	key := pace.KeyOf(c.sent)
-	if turn := c.t.pacer().Turn(key); !deadline.IsZero() && !now.Add(max(turn, d.Wait)).Before(deadline) {
-		return fmt.Sprintf("its turn, in %v, would come after the context's deadline", turn.Round(time.Millisecond))
+	left, bound := c.plan.Left(now, deadline)
+	if turn := c.t.pacer().Turn(key); turn > left {
+		return fmt.Sprintf("its turn, in %v, would outlast %s", turn.Round(time.Millisecond), bound)
 	}
 	if o.Class == classify.Transient && !c.policy.Hold && !c.t.pacer().Retry(key) {
 		return "the retry budget of this host is spent"

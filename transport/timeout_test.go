@@ -12,7 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/transport"
 )
@@ -87,4 +90,36 @@ func TestErrorTextHidesARepeatedURL(t *testing.T) {
 	if text := a.String(); strings.Contains(text, "secret") {
 		t.Errorf("%q", text)
 	}
+}
+
+func TestLimiterIsBoundedByMaxElapsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lim := rate.NewLimiter(rate.Every(10*time.Minute), 1)
+		rt := &transport.Transport{Base: answers(answer(503, "")), Limiter: lim, Policy: policy.Policy{MaxElapsed: 10 * time.Second}}
+		start := time.Now()
+		_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		var e *transport.Error
+		if !errors.As(err, &e) || time.Since(start) > 10*time.Second || e.History[0].Status != 503 || !e.Timeout() {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestPauseLongerThanMaxElapsedHandsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := answer(429, "")
+		busy.Header.Set("Retry-After", "3600")
+		rt := &transport.Transport{Base: answers(busy, answer(504, "mine"))}
+		if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || resp.StatusCode != 429 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		start := time.Now()
+		_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
+		var late *pace.TooLate
+		if !errors.As(err, &late) || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 0 || late.Wait < 59*time.Minute {
+			t.Errorf("got %v after %v, want a refusal at once that tells the turn", err, time.Since(start))
+		}
+	})
 }

@@ -51,7 +51,9 @@ type Transport struct {
 
 	// Limiter is waited on before each attempt and poll, by one request at a
 	// time in the order of their coming. A *rate.Limiter of
-	// golang.org/x/time/rate fits. If nil, there is no limit.
+	// golang.org/x/time/rate fits. How long it will make a retry wait cannot
+	// be known, so the answer before has been given up by then; the wait ends
+	// with the policy's MaxElapsed. If nil, there is no limit.
 	Limiter interface{ Wait(context.Context) error }
 
 	// Pacer learns the limits of each quota from the answers and holds every
@@ -81,7 +83,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		timeout = p.AttemptTimeout
 	}
 	first, keep := keepBody(withoutSecrets(req))
-	ticket, queued, err := t.admit(first, false)
+	ticket, queued, err := t.admit(first.Context(), first, false)
 	var resp *http.Response
 	if err == nil {
 		resp, err = t.send(first, timeout, ticket)
@@ -100,15 +102,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // admit waits until req may be sent, and tells how long that took. If it may
-// not be sent, its body is closed.
-func (t *Transport) admit(req *http.Request, again bool) (ticket pace.Ticket, queued time.Duration, err error) {
+// not be sent before ctx ends, its body is closed.
+func (t *Transport) admit(ctx context.Context, req *http.Request, again bool) (ticket pace.Ticket, queued time.Duration, err error) {
 	if t.Limiter != nil {
 		came := time.Now()
-		err = t.queue.Wait(req.Context(), t.Limiter)
+		err = t.queue.Wait(ctx, t.Limiter)
 		queued = time.Since(came)
 	}
 	if err == nil {
-		ticket, err = t.pacer().Wait(req.Context(), pace.KeyOf(req), again)
+		ticket, err = t.pacer().Wait(ctx, pace.KeyOf(req), again)
 		queued += ticket.Waited()
 	}
 	if err != nil {
