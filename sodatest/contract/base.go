@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -194,7 +193,7 @@ func (p *payload) made() []*body {
 }
 
 // request makes a request that carries p, with GetBody if it is replayable.
-func (p *payload) request(t *testing.T, method string, replayable bool) *http.Request {
+func (p *payload) request(t *tester, method string, replayable bool) *http.Request {
 	req := request(t, method)
 	req.Body = p.open()
 	req.ContentLength = int64(len(p.content))
@@ -205,7 +204,7 @@ func (p *payload) request(t *testing.T, method string, replayable bool) *http.Re
 }
 
 // request makes a request without a body that ends an hour from now.
-func request(t *testing.T, method string) *http.Request {
+func request(t *tester, method string) *http.Request {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, method, "http://contract.test/rows?$limit=1", nil)
@@ -217,7 +216,7 @@ func request(t *testing.T, method string) *http.Request {
 }
 
 // mount wraps b and sees to it that its idle connections are closed at the end.
-func mount(t *testing.T, wrap wrapper, b http.RoundTripper) http.RoundTripper {
+func mount(t *tester, wrap wrapper, b http.RoundTripper) http.RoundTripper {
 	rt := wrap(b)
 	t.Cleanup((&http.Client{Transport: rt}).CloseIdleConnections)
 	return rt
@@ -229,14 +228,14 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // send does rt.RoundTrip(req). It fails t if that panics or takes two days.
-func send(t *testing.T, rt http.RoundTripper, req *http.Request) (resp *http.Response, err error) {
+func send(t *tester, rt http.RoundTripper, req *http.Request) (resp *http.Response, err error) {
 	t.Helper()
 	within(t, 48*time.Hour, func() { resp, err = rt.RoundTrip(req) })
 	return resp, err
 }
 
 // within runs f in a goroutine, and fails t if it panics or takes longer than limit.
-func within(t *testing.T, limit time.Duration, f func()) {
+func within(t *tester, limit time.Duration, f func()) {
 	t.Helper()
 	done := make(chan any, 1)
 	go func() { done <- panicOf(f) }()
@@ -259,7 +258,7 @@ func panicOf(f func()) (p any) {
 
 // want reports an error unless resp is a response of that status with that body.
 // It reads and closes the body.
-func want(t *testing.T, resp *http.Response, err error, status int, content string) {
+func want(t *tester, resp *http.Response, err error, status int, content string) {
 	t.Helper()
 	if err != nil || resp == nil {
 		t.Errorf("got response %v and error %v, want %d", resp, err, status)

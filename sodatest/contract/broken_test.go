@@ -101,7 +101,7 @@ var faults = []fault{
 		}
 	}), []string{
 		"gives each attempt a body of its own", "resends a large upload byte for byte after an early answer",
-		"sends the same request and bytes each time", "survives a GetBody that fails", "is safe for concurrent use",
+		"sends the same request and bytes each time", "survives a GetBody that fails",
 	}},
 
 	{"context of its own", each(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
@@ -148,7 +148,67 @@ var faults = []fault{
 			again.Method = "PUT"
 			return retryable(&again, resp, err)
 		}
-	}), []string{"sends a POST once when answered 503", "sends a POST once when its connection drops"}},
+	}), []string{"sends a POST once when answered 5xx or 408", "sends a POST once when its connection drops"}},
+
+	{"POST retried after a 502", alsoRetried("POST", 502), []string{"sends a POST once when answered 5xx or 408"}},
+	{"PATCH retried after a 408", alsoRetried("PATCH", 408), []string{"sends a POST once when answered 5xx or 408"}},
+	{"400 retried", alsoRetried("GET", 400), []string{"sends once what was answered 400, 401, 403 or 404"}},
+	{"401 retried", alsoRetried("PUT", 401), []string{"sends once what was answered 400, 401, 403 or 404"}},
+	{"403 retried", alsoRetried("GET", 403), []string{"sends once what was answered 400, 401, 403 or 404"}},
+	{"404 retried", alsoRetried("PUT", 404), []string{"sends once what was answered 400, 401, 403 or 404"}},
+
+	{"202 followed with all credentials", around(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(req)
+		if err != nil || resp.StatusCode != 202 {
+			return resp, err
+		}
+		at, err := resp.Location()
+		if err != nil {
+			return resp, nil
+		}
+		drop(resp)
+		again := req.Clone(req.Context())
+		again.Method, again.URL, again.Body = "GET", at, nil
+		return next.RoundTrip(again)
+	}), []string{"takes no credentials to another host"}},
+
+	{"cookies taken out of a success", changeSuccess(func(resp *http.Response) {
+		resp.Header = resp.Header.Clone()
+		resp.Header.Del("Set-Cookie")
+	}), []string{"hands back a success as it came"}},
+	{"success without TLS", changeSuccess(func(resp *http.Response) { resp.TLS = nil }), []string{"hands back a success as it came"}},
+	{"success without its request", changeSuccess(func(resp *http.Response) { resp.Request = nil }), []string{"hands back a success as it came"}},
+	{"success at another URL", changeSuccess(func(resp *http.Response) {
+		again := *resp.Request
+		again.URL = again.URL.JoinPath("more")
+		resp.Request = &again
+	}), []string{"hands back a success as it came"}},
+
+	{"context detached on return", each(func(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+		ctx, cancel := context.WithCancelCause(context.WithoutCancel(req.Context()))
+		defer context.AfterFunc(req.Context(), func() { cancel(context.Cause(req.Context())) })()
+		return base.RoundTrip(req.WithContext(ctx))
+	}), []string{"lets a cancellation end the body"}},
+
+	{"response never closed when cancelled", with(func(r *retrier) {
+		r.drop = func(resp *http.Response) {
+			if resp == nil || !errors.Is(resp.Request.Context().Err(), context.Canceled) {
+				drop(resp)
+			}
+		}
+	}), []string{"returns promptly when cancelled"}},
+
+	{"next body never closed when cancelled", with(func(r *retrier) {
+		r.retry = func(req *http.Request, resp *http.Response, err error) bool {
+			if !retryable(req, resp, err) {
+				return false
+			}
+			if resp != nil && resp.Header.Get("Retry-After") == "60" && req.GetBody != nil {
+				req.GetBody()
+			}
+			return true
+		}
+	}), []string{"returns promptly when cancelled"}},
 
 	{"202 with Retry-After retried", with(func(r *retrier) {
 		r.retry = func(req *http.Request, resp *http.Response, err error) bool {
@@ -265,7 +325,7 @@ var faults = []fault{
 		again := *resp
 		again.Trailer = nil
 		return &again, nil
-	}), []string{"keeps the trailer"}},
+	}), []string{"keeps the trailer", "hands back a success as it came"}},
 
 	{"cut body passed off as whole", changeBody(func(resp *http.Response) io.ReadCloser {
 		if resp.StatusCode == 101 {
@@ -416,7 +476,7 @@ var faults = []fault{
 		r.drop = func(*http.Response) {}
 	}), []string{
 		"closes every response it discards", "does not deadlock with MaxConnsPerHost 1",
-		"leaves no connection behind", "reuses one connection across attempts",
+		"leaves no connection behind", "reuses one connection across attempts", "returns promptly when cancelled",
 	}},
 
 	{"CloseIdleConnections swallowed", func(base http.RoundTripper) http.RoundTripper {
@@ -485,6 +545,29 @@ func changeBody(f func(*http.Response) io.ReadCloser) func(http.RoundTripper) ht
 			resp.Body = f(resp)
 		}
 		return resp, err
+	})
+}
+
+// changeSuccess changes the 200 that a retrier returns.
+func changeSuccess(f func(*http.Response)) func(http.RoundTripper) http.RoundTripper {
+	return around(func(next http.RoundTripper, req *http.Request) (*http.Response, error) {
+		resp, err := next.RoundTrip(req)
+		if err == nil && resp.StatusCode == 200 {
+			f(resp)
+		}
+		return resp, err
+	})
+}
+
+// alsoRetried makes a retrier that retries one status of one method too many.
+func alsoRetried(method string, status int) func(http.RoundTripper) http.RoundTripper {
+	return with(func(r *retrier) {
+		r.retry = func(req *http.Request, resp *http.Response, err error) bool {
+			if resp != nil && resp.StatusCode == status && req.Method == method {
+				return req.Body == nil || req.GetBody != nil
+			}
+			return retryable(req, resp, err)
+		}
 	})
 }
 

@@ -17,7 +17,8 @@
 //
 // Nothing obliges a RoundTripper to retry. One that never does passes, and so
 // does a plain [http.Transport]; what is tested of a second attempt holds only
-// for those who make one. The comment at each obligation names its source.
+// for those who make one. The comment at each obligation names its source,
+// and so does each failure at its end.
 //
 // All of it happens in memory and, with [testing/synctest], in virtual time, so
 // that waits of minutes cost nothing and a RoundTripper that hangs fails
@@ -31,6 +32,7 @@
 package contract
 
 import (
+	"fmt"
 	"net/http"
 	"runtime"
 	"slices"
@@ -43,10 +45,12 @@ import (
 // wrapper puts the RoundTripper under test on top of base.
 type wrapper = func(base http.RoundTripper) http.RoundTripper
 
-// An obligation is one sentence of the contract and the test of it.
+// An obligation is one sentence of the contract, the test of it, and where it is
+// from, in a few words.
 type obligation struct {
-	name string
-	test func(*testing.T, wrapper)
+	name   string
+	test   func(*tester, wrapper)
+	source string
 }
 
 // obligations lists them all, subject by subject.
@@ -59,14 +63,41 @@ func obligations() []obligation {
 func Test(t *testing.T, wrap func(base http.RoundTripper) http.RoundTripper) {
 	for _, o := range obligations() {
 		t.Run(o.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) { o.test(t, wrap) })
+			bubble(&tester{t, o.source}, func(t *tester) { o.test(t, wrap) })
 		})
 	}
 }
 
+// A tester is a testing.T whose failures end with their source.
+type tester struct {
+	*testing.T
+	source string
+}
+
+func (t *tester) Error(args ...any) {
+	t.Helper()
+	t.T.Error(append(args, "("+t.source+")")...)
+}
+
+func (t *tester) Errorf(format string, args ...any) {
+	t.Helper()
+	t.Error(fmt.Sprintf(format, args...))
+}
+
+func (t *tester) Fatal(args ...any) {
+	t.Helper()
+	t.Error(args...)
+	t.FailNow()
+}
+
+func (t *tester) Fatalf(format string, args ...any) {
+	t.Helper()
+	t.Fatal(fmt.Sprintf(format, args...))
+}
+
 // bubble runs f in a synctest bubble. Where synctest would panic, because
 // goroutines are left behind or all of them are stuck, it fails t and shows them.
-func bubble(t *testing.T, f func(*testing.T)) {
+func bubble(t *tester, f func(*tester)) {
 	var label string
 	defer func() {
 		switch r := recover().(type) {
@@ -75,15 +106,15 @@ func bubble(t *testing.T, f func(*testing.T)) {
 			if !strings.HasPrefix(r.Error(), "deadlock") {
 				panic(r)
 			}
-			t.Errorf("%v:\n\n%s", r, goroutines(label))
+			t.Errorf("%v:\n\n%s\n", r, goroutines(label))
 		default:
 			panic(r)
 		}
 	}()
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t.T, func(inner *testing.T) {
 		label = bubbleOf()
-		t.Cleanup(settle) // registered first, so it runs after all other cleanups
-		f(t)
+		inner.Cleanup(settle) // registered first, so it runs after all other cleanups
+		f(&tester{inner, t.source})
 	})
 }
 

@@ -54,6 +54,11 @@ func TestBroken(t *testing.T) {
 			seen[name] = true
 		}
 	}
+	for _, line := range regexp.MustCompile(`(?m)^ +\w+\.go:\d+: .*`).FindAllString(string(out), -1) {
+		if !regexp.MustCompile(`: deadlock|\(([^()]|\(\))+\)$`).MatchString(line) {
+			t.Errorf("a failure ends without its source: %s", line)
+		}
+	}
 	all := outcomes(string(out), "PASS|FAIL")[faults[0].name]
 	if len(all) == 0 {
 		t.Fatalf("nothing ran:\n%s", out)

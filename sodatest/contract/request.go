@@ -10,32 +10,32 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
 var ofRequests = []obligation{
-	{"leaves the request untouched", leavesTheRequest},
-	{"closes the request body exactly once", closesTheBody},
-	{"closes every body it gets from GetBody", closesCopies},
-	{"sends the same request and bytes each time", sendsTheSame},
-	{"carries the context's values to every attempt", carriesValues},
-	{"passes on a body that is nil, empty or of unknown length", passesAnyBody},
-	{"streams the first attempt", streams},
-	{"does not read ahead of a body that has GetBody", doesNotReadAhead},
-	{"gives each attempt a body of its own", givesOwnBodies},
-	{"resends a large upload byte for byte after an early answer", resendsUploads},
-	{"survives a GetBody that fails", survivesGetBody},
-	{"sends a POST once when answered 503", postsOnceOn503},
-	{"sends a POST once when its connection drops", postsOnceOnDrop},
-	{"sends a POST once when answered 202 with Retry-After", postsOnceOn202},
-	{"tries a malformed request once", triesMalformedOnce},
+	{"leaves the request untouched", leavesTheRequest, "net/http RoundTripper: must not modify the request"},
+	{"closes the request body exactly once", closesTheBody, "net/http RoundTripper: must always close the body; io.Closer: once"},
+	{"closes every body it gets from GetBody", closesCopies, "net/http Request.GetBody: a new copy of Body"},
+	{"sends the same request and bytes each time", sendsTheSame, "RFC 9110, section 9.2.2"},
+	{"carries the context's values to every attempt", carriesValues, "net/http Request.Context"},
+	{"passes on a body that is nil, empty or of unknown length", passesAnyBody, "net/http Request.Body and Request.ContentLength"},
+	{"streams the first attempt", streams, "net/http Request.Body: may be a pipe"},
+	{"does not read ahead of a body that has GetBody", doesNotReadAhead, "net/http Request.GetBody"},
+	{"gives each attempt a body of its own", givesOwnBodies, "net/http RoundTripper: the body may be read after RoundTrip returns"},
+	{"resends a large upload byte for byte after an early answer", resendsUploads, "RFC 9112, section 9.5"},
+	{"survives a GetBody that fails", survivesGetBody, "net/http Request.GetBody: returns an error too"},
+	{"sends a POST once when answered 5xx or 408", postsOnceOnFailure, "RFC 9110, section 9.2.2"},
+	{"sends a POST once when its connection drops", postsOnceOnDrop, "RFC 9110, section 9.2.2"},
+	{"sends a POST once when answered 202 with Retry-After", postsOnceOn202, "RFC 9110, section 15.3.3"},
+	{"sends once what was answered 400, 401, 403 or 404", sendsRefusedOnce, "RFC 9110, sections 15.5 and 15.5.4"},
+	{"tries a malformed request once", triesMalformedOnce, "RFC 9110, section 5.5; RFC 3986, section 3.1"},
 }
 
 // net/http RoundTripper: "RoundTrip should not modify the request, except for
 // consuming and closing the Request's Body." It holds while attempts are under
 // way too: the caller may read the request then.
-func leavesTheRequest(t *testing.T, wrap wrapper) {
+func leavesTheRequest(t *tester, wrap wrapper) {
 	for _, c := range courses {
 		req := (&payload{content: "row"}).request(t, "PUT", true)
 		before, found := req.Clone(req.Context()), map[string]bool{}
@@ -83,8 +83,8 @@ func differing(a, b *http.Request) (fields []string) {
 // net/http RoundTripper: "RoundTrip must always close the body, including on
 // errors". io.Closer: "The behavior of Close after the first call is undefined."
 // Base closes the body it is given, so whoever gives it the caller's is done.
-func closesTheBody(t *testing.T, wrap wrapper) {
-	check := func(t *testing.T, name string, b *base, replayable, done bool) {
+func closesTheBody(t *tester, wrap wrapper) {
+	check := func(t *tester, name string, b *base, replayable, done bool) {
 		p := &payload{content: "row"}
 		req := p.request(t, "PUT", replayable)
 		if done {
@@ -110,7 +110,7 @@ func closesTheBody(t *testing.T, wrap wrapper) {
 
 // The same obligation for the bodies that GetBody makes: "a new copy of Body",
 // to be closed as Body is.
-func closesCopies(t *testing.T, wrap wrapper) {
+func closesCopies(t *tester, wrap wrapper) {
 	for _, c := range courses {
 		p, b := &payload{content: "row"}, &base{script: c.script}
 		resp, _ := send(t, mount(t, wrap, b), p.request(t, "PUT", true))
@@ -126,7 +126,7 @@ func closesCopies(t *testing.T, wrap wrapper) {
 
 // RFC 9110 section 9.2.2: what may be repeated is "the request", so a second
 // attempt has the method, target, header and content of the first.
-func sendsTheSame(t *testing.T, wrap wrapper) {
+func sendsTheSame(t *tester, wrap wrapper) {
 	for _, replayable := range []bool{true, false} {
 		for _, c := range courses {
 			p, b := &payload{content: strings.Repeat("row,", 1000)}, &base{script: c.script}
@@ -150,7 +150,7 @@ func sendsTheSame(t *testing.T, wrap wrapper) {
 // net/http Request.Context: "For outgoing client requests, the context controls
 // the entire lifetime of a request and its response"; net/http/httptrace and
 // every tracer live on its values.
-func carriesValues(t *testing.T, wrap wrapper) {
+func carriesValues(t *tester, wrap wrapper) {
 	type key struct{}
 	for _, c := range courses {
 		b, req := &base{script: c.script}, request(t, "GET")
@@ -168,7 +168,7 @@ func carriesValues(t *testing.T, wrap wrapper) {
 // net/http Request.Body: "For client requests, a nil body means the request has
 // no body"; Request.ContentLength: "The value -1 indicates that the length is
 // unknown [...] a value of 0 with a non-nil Body is also treated as unknown."
-func passesAnyBody(t *testing.T, wrap wrapper) {
+func passesAnyBody(t *tester, wrap wrapper) {
 	const content = "a row"
 	for _, c := range []struct {
 		name   string
@@ -201,7 +201,7 @@ func passesAnyBody(t *testing.T, wrap wrapper) {
 
 // net/http Request.Body may be a pipe that is written as it is sent. Who reads
 // it to the end first waits for what may never come, and holds it all in memory.
-func streams(t *testing.T, wrap wrapper) {
+func streams(t *tester, wrap wrapper) {
 	r, w := io.Pipe()
 	seen := make(chan struct{})
 	b := roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -231,7 +231,7 @@ func streams(t *testing.T, wrap wrapper) {
 
 // net/http Request.GetBody exists so that nobody has to keep a copy of Body.
 // Base answers without reading; by then nobody else should have read much.
-func doesNotReadAhead(t *testing.T, wrap wrapper) {
+func doesNotReadAhead(t *tester, wrap wrapper) {
 	const most = 4 << 10
 	p := &payload{content: strings.Repeat("x", 1<<20)}
 	b := &base{script: []reply{unavailable, ok}, unread: true}
@@ -249,7 +249,7 @@ func doesNotReadAhead(t *testing.T, wrap wrapper) {
 // net/http RoundTripper: the body may be read and closed "in a separate
 // goroutine even after RoundTrip returns". Here Base answers 503 early and still
 // reads of the first body while the second attempt is under way.
-func givesOwnBodies(t *testing.T, wrap wrapper) {
+func givesOwnBodies(t *tester, wrap wrapper) {
 	p := &payload{content: pattern(64 << 10)}
 	b := &lagging{second: make(chan struct{})}
 	resp, _ := send(t, mount(t, wrap, b), p.request(t, "PUT", true))
@@ -305,7 +305,7 @@ func (b *lagging) RoundTrip(req *http.Request) (*http.Response, error) {
 // The same on a real connection. An http.Transport whose request body is short
 // says "http: ContentLength=n with Body length m"; a server may answer before it
 // has read all (RFC 9112 section 9.5), and the response or the broken write may win.
-func resendsUploads(t *testing.T, wrap wrapper) {
+func resendsUploads(t *tester, wrap wrapper) {
 	const size = 4 << 20
 	open := func() (io.ReadCloser, error) { return &body{Reader: filler(size)}, nil }
 	var calls atomic.Int64
@@ -338,7 +338,7 @@ func pattern(size int64) string {
 
 // net/http Request.GetBody returns an error too. What is known then is the
 // answer to the attempt before; sending something else is the worst way out.
-func survivesGetBody(t *testing.T, wrap wrapper) {
+func survivesGetBody(t *tester, wrap wrapper) {
 	p, b := &payload{content: "row"}, &base{script: []reply{unavailable, ok}}
 	req := p.request(t, "PUT", true)
 	req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("file is gone") }
@@ -356,20 +356,28 @@ func survivesGetBody(t *testing.T, wrap wrapper) {
 
 // RFC 9110 section 9.2.2: "A client SHOULD NOT automatically retry a request
 // with a non-idempotent method unless it has some means to know that the request
-// semantics are actually idempotent". A 503 does not tell how far the server came.
-func postsOnceOn503(t *testing.T, wrap wrapper) {
+// semantics are actually idempotent". None of these tells how far the server came.
+func postsOnceOnFailure(t *tester, wrap wrapper) {
 	for _, method := range []string{"POST", "PATCH"} {
-		b := &base{script: []reply{unavailable, ok}}
-		resp, _ := send(t, mount(t, wrap, b), (&payload{content: "row"}).request(t, method, true))
-		finish(resp)
-		if n := len(b.sent()); n != 1 {
-			t.Errorf("%s sent %d times, want once", method, n)
+		for _, status := range []int{500, 502, 503, 504, 408} {
+			once(t, wrap, (&payload{content: "row"}).request(t, method, true), reply{status: status, body: "come back later"})
 		}
 	}
 }
 
+// once reports an error unless req, when it is answered by first, is sent once.
+func once(t *tester, wrap wrapper, req *http.Request, first reply) {
+	t.Helper()
+	b := &base{script: []reply{first, ok}}
+	resp, _ := send(t, mount(t, wrap, b), req)
+	finish(resp)
+	if n := len(b.sent()); n != 1 {
+		t.Errorf("%s answered %d is sent %d times, want once", req.Method, first.status, n)
+	}
+}
+
 // The same, when the server has read the request and says nothing.
-func postsOnceOnDrop(t *testing.T, wrap wrapper) {
+func postsOnceOnDrop(t *tester, wrap wrapper) {
 	for _, method := range []string{"POST", "PATCH"} {
 		var calls atomic.Int64
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -387,7 +395,7 @@ func postsOnceOnDrop(t *testing.T, wrap wrapper) {
 
 // RFC 9110 section 15.3.3: a 202 "has been accepted for processing", so sending
 // it again asks for it twice. A GET may ask how it stands.
-func postsOnceOn202(t *testing.T, wrap wrapper) {
+func postsOnceOn202(t *tester, wrap wrapper) {
 	b := &base{script: []reply{{status: 202, header: http.Header{"Retry-After": {"1"}}}}}
 	resp, _ := send(t, mount(t, wrap, b), (&payload{content: "row"}).request(t, "POST", true))
 	finish(resp)
@@ -402,9 +410,21 @@ func postsOnceOn202(t *testing.T, wrap wrapper) {
 	}
 }
 
+// RFC 9110 section 15.5: "the client seems to have erred", and will have erred
+// again; section 15.5.4: "The client SHOULD NOT automatically repeat the request
+// with the same credentials." Others are not a RoundTripper's to find: net/http
+// lists authentication with redirects.
+func sendsRefusedOnce(t *tester, wrap wrapper) {
+	for _, status := range []int{400, 401, 403, 404} {
+		refused := reply{status: status, body: "no"}
+		once(t, wrap, request(t, "GET"), refused)
+		once(t, wrap, (&payload{content: "row"}).request(t, "PUT", true), refused)
+	}
+}
+
 // RFC 9110 section 5.5 and RFC 3986 section 3.1: what http.Transport refuses to
 // send it will refuse again; trying harder only delays the news.
-func triesMalformedOnce(t *testing.T, wrap wrapper) {
+func triesMalformedOnce(t *tester, wrap wrapper) {
 	for name, spoil := range map[string]func(*http.Request){
 		"invalid header value": func(req *http.Request) { req.Header.Set("X-Bad", "a\nb") },
 		"invalid header name":  func(req *http.Request) { req.Header["a b"] = []string{"x"} },

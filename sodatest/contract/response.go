@@ -5,35 +5,41 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
 var ofResponses = []obligation{
-	{"returns a response or an error", returnsOne},
-	{"hands back the last response with its body", handsBackTheLast},
-	{"leaves redirects to the client", leavesRedirects},
-	{"keeps no cookies", keepsNoCookies},
-	{"leaves a 101 body open in both directions", leavesUpgrades},
-	{"hands back HEAD, 204 and 304 without a body", handsBackEmpty},
-	{"hands back a compressed body byte for byte", handsBackGzip},
-	{"hands back a large error page whole", handsBackLarge},
-	{"keeps the trailer", keepsTrailers},
-	{"does not pass off a cut body as whole", reportsCuts},
-	{"does not cut the body it hands back", doesNotCut},
-	{"keeps secrets out of its errors", keepsSecrets},
+	{"returns a response or an error", returnsOne, "net/http RoundTripper: must return a response or an error"},
+	{"hands back a success as it came", handsBackSuccesses, "net/http Response: its fields"},
+	{"hands back the last response with its body", handsBackTheLast, "net/http RoundTripper: err == nil if it obtained a response"},
+	{"leaves redirects to the client", leavesRedirects, "net/http RoundTripper: should not handle redirects"},
+	{"keeps no cookies", keepsNoCookies, "net/http RoundTripper: should not handle cookies"},
+	{"leaves a 101 body open in both directions", leavesUpgrades, "net/http Response.Body: io.Writer after a 101"},
+	{"hands back HEAD, 204 and 304 without a body", handsBackEmpty, "RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5"},
+	{"hands back a compressed body byte for byte", handsBackGzip, "net/http Transport.DisableCompression"},
+	{"hands back a large error page whole", handsBackLarge, "net/http Response.Body"},
+	{"keeps the trailer", keepsTrailers, "net/http Response.Trailer"},
+	{"does not pass off a cut body as whole", reportsCuts, "RFC 9112, section 8"},
+	{"does not cut the body it hands back", doesNotCut, "net/http Request.Context: controls reading the body too"},
+	{"lets a cancellation end the body", letsCancel, "net/http Request.Context: controls reading the body too"},
+	{"takes no credentials to another host", staysHome, "RFC 9110, section 15.4; net/http Client: sensitive headers"},
+	{"keeps secrets out of its errors", keepsSecrets, "RFC 9110, section 11.6.2; RFC 3986, section 3.2.1"},
 }
 
 // net/http RoundTripper: "RoundTrip must return err == nil if it obtained a
 // response [...] A non-nil err should be reserved for failure to obtain a
 // response."
-func returnsOne(t *testing.T, wrap wrapper) {
+func returnsOne(t *tester, wrap wrapper) {
 	check := func(name string, b *base, req *http.Request) {
 		resp, err := send(t, mount(t, wrap, b), req)
 		if (resp == nil) == (err == nil) {
@@ -54,9 +60,71 @@ func returnsOne(t *testing.T, wrap wrapper) {
 	check("context done", &base{script: []reply{ok}}, request(t, "GET").WithContext(ctx))
 }
 
+// net/http Response says what its fields are: among them the cookies, the name
+// for a conditional request, the connection's certificates, and "the request that
+// was sent to obtain this Response". RoundTrip "should not attempt to interpret
+// the response", so none of them is its to change.
+func handsBackSuccesses(t *tester, wrap wrapper) {
+	for _, came := range []http.Response{
+		{Status: "200 OK", StatusCode: 200, ContentLength: 4},
+		{Status: "200 Fine", StatusCode: 200, ContentLength: -1, Uncompressed: true},
+		{Status: "201 Created", StatusCode: 201, ContentLength: 4},
+		{Status: "206 Partial Content", StatusCode: 206, ContentLength: 4},
+	} {
+		for _, method := range []string{"GET", "PUT", "POST"} {
+			came.Proto, came.ProtoMajor = "HTTP/2.0", 2
+			came.TLS = &tls.ConnectionState{ServerName: "contract.test"}
+			came.Header = http.Header{
+				"Content-Type": {"text/csv; charset=utf-8"}, "Etag": {`W/"7"`}, "Last-Modified": {"Thu, 01 Jan 1970 00:00:00 GMT"},
+				"Set-Cookie": {"a=1", "b=2"}, "Vary": {"Accept"}, "X-Row-Count": {"1"},
+			}
+			came.Trailer = http.Header{"X-Sum": nil}
+			rt := mount(t, wrap, roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp := came
+				resp.Header, resp.Trailer, resp.Request = came.Header.Clone(), came.Trailer.Clone(), req
+				resp.Body = &body{Reader: strings.NewReader("rows")}
+				return &resp, nil
+			}))
+			req := request(t, method)
+			resp, err := send(t, rt, req)
+			if err == nil && resp != nil {
+				for _, field := range changed(&came, resp, req) {
+					t.Errorf("%s, %s: %s is not as Base gave it", method, came.Status, field)
+				}
+			}
+			want(t, resp, err, came.StatusCode, "rows")
+		}
+	}
+}
+
+// changed names the fields of the response to req that are not as they came.
+func changed(came, resp *http.Response, req *http.Request) (fields []string) {
+	for _, f := range []struct {
+		name      string
+		came, got any
+	}{
+		{"Status", came.Status, resp.Status},
+		{"Proto", came.Proto, resp.Proto},
+		{"ProtoMajor", came.ProtoMajor, resp.ProtoMajor},
+		{"Header", came.Header, resp.Header},
+		{"ContentLength", came.ContentLength, resp.ContentLength},
+		{"Uncompressed", came.Uncompressed, resp.Uncompressed},
+		{"TLS", came.TLS, resp.TLS},
+		{"Trailer", came.Trailer, resp.Trailer},
+	} {
+		if !reflect.DeepEqual(f.came, f.got) {
+			fields = append(fields, f.name)
+		}
+	}
+	if resp.Request == nil || resp.Request.URL == nil || resp.Request.URL.String() != req.URL.String() {
+		fields = append(fields, "Request")
+	}
+	return fields
+}
+
 // net/http RoundTripper, as above "regardless of the response's HTTP status
 // code". The status, the header and the body of a failure are what explains it.
-func handsBackTheLast(t *testing.T, wrap wrapper) {
+func handsBackTheLast(t *tester, wrap wrapper) {
 	for _, method := range []string{"GET", "PUT", "POST"} {
 		for _, status := range []int{429, 500, 502, 503, 504} {
 			explained := reply{status: status, header: http.Header{"X-Request-Id": {"7"}}, body: `{"message":"why"}`}
@@ -72,7 +140,7 @@ func handsBackTheLast(t *testing.T, wrap wrapper) {
 
 // net/http RoundTripper: "RoundTrip should not attempt to handle higher-level
 // protocol details such as redirects". Client.CheckRedirect decides on them.
-func leavesRedirects(t *testing.T, wrap wrapper) {
+func leavesRedirects(t *tester, wrap wrapper) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		there := reply{status: status, header: http.Header{"Location": {"/elsewhere"}}, body: "moved"}
 		b := &base{script: []reply{there, ok}}
@@ -93,7 +161,7 @@ func leavesRedirects(t *testing.T, wrap wrapper) {
 }
 
 // net/http RoundTripper: nor "authentication, or cookies". Client.Jar keeps them.
-func keepsNoCookies(t *testing.T, wrap wrapper) {
+func keepsNoCookies(t *tester, wrap wrapper) {
 	cookie := http.Header{"Set-Cookie": {"id=7; Path=/"}}
 	b := &base{script: []reply{
 		{status: 503, header: cookie}, {status: 200, header: cookie}, {status: 200, header: cookie},
@@ -112,7 +180,7 @@ func keepsNoCookies(t *testing.T, wrap wrapper) {
 
 // net/http Response.Body: "As of Go 1.12, the Body will also implement io.Writer
 // on a successful "101 Switching Protocols" response". RFC 9110 section 7.8.
-func leavesUpgrades(t *testing.T, wrap wrapper) {
+func leavesUpgrades(t *tester, wrap wrapper) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		c, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -143,7 +211,7 @@ func leavesUpgrades(t *testing.T, wrap wrapper) {
 
 // RFC 9110 sections 9.3.2, 15.3.5 and 15.4.5: no content, whatever the header
 // says of its length. There is nothing to sniff, to drain or to miss.
-func handsBackEmpty(t *testing.T, wrap wrapper) {
+func handsBackEmpty(t *tester, wrap wrapper) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var status int
 		fmt.Sscan(r.Header.Get("X-Status"), &status)
@@ -176,7 +244,7 @@ func handsBackEmpty(t *testing.T, wrap wrapper) {
 // net/http Transport.DisableCompression: "if the user explicitly requested gzip
 // it is not automatically uncompressed." Whoever looks into the body to judge it
 // has to put the same bytes back. (RFC 9110 section 8.4.)
-func handsBackGzip(t *testing.T, wrap wrapper) {
+func handsBackGzip(t *tester, wrap wrapper) {
 	var packed bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
 	io.WriteString(z, `{"code":"internal","message":"`+strings.Repeat("why ", 8<<10)+`"}`)
@@ -200,7 +268,7 @@ func handsBackGzip(t *testing.T, wrap wrapper) {
 
 // net/http Response.Body is the whole body, also to one who limits how much of
 // an error page it looks at.
-func handsBackLarge(t *testing.T, wrap wrapper) {
+func handsBackLarge(t *tester, wrap wrapper) {
 	for status, size := range map[int]int64{202: 1 << 20, 400: 1 << 20, 500: 10 << 20} {
 		b := &base{script: []reply{{
 			status: status,
@@ -220,7 +288,7 @@ func handsBackLarge(t *testing.T, wrap wrapper) {
 
 // net/http Response.Trailer: "After Body.Read has returned io.EOF, Trailer will
 // contain any trailer values sent by the server." (RFC 9110 section 6.5.)
-func keepsTrailers(t *testing.T, wrap wrapper) {
+func keepsTrailers(t *tester, wrap wrapper) {
 	for _, status := range []int{200, 500} {
 		s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Trailer", "X-Sum")
@@ -241,7 +309,7 @@ func keepsTrailers(t *testing.T, wrap wrapper) {
 
 // RFC 9112 section 8: a body shorter than announced is incomplete, and a caller
 // that is not told takes half of the rows for all of them.
-func reportsCuts(t *testing.T, wrap wrapper) {
+func reportsCuts(t *tester, wrap wrapper) {
 	for name, raw := range map[string]string{
 		"Content-Length":    "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234",
 		"chunked":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n",
@@ -265,7 +333,7 @@ func reportsCuts(t *testing.T, wrap wrapper) {
 // net/http Request.Context "controls the entire lifetime of a request and its
 // response: [...] and reading the response headers and body". A context that is
 // cancelled as RoundTrip returns cuts the body off.
-func doesNotCut(t *testing.T, wrap wrapper) {
+func doesNotCut(t *tester, wrap wrapper) {
 	slow := reply{status: 200, stream: func(ctx context.Context) io.Reader {
 		return &drip{ctx: ctx, every: time.Minute, left: 10, closed: make(chan struct{})}
 	}}
@@ -276,6 +344,70 @@ func doesNotCut(t *testing.T, wrap wrapper) {
 			continue
 		}
 		want(t, resp, err, 200, strings.Repeat(".", 10))
+	}
+}
+
+// The other half of it: while the caller reads, and long after RoundTrip has
+// returned, a cancellation is what gets him out.
+func letsCancel(t *tester, wrap wrapper) {
+	slow := reply{status: 200, stream: func(ctx context.Context) io.Reader {
+		return &drip{ctx: ctx, every: time.Minute, left: 10, closed: make(chan struct{})}
+	}}
+	for _, c := range []struct {
+		method string
+		script []reply
+	}{{"GET", []reply{slow}}, {"POST", []reply{slow}}, {"GET", []reply{unavailable, slow}}} {
+		req := request(t, c.method)
+		ctx, cancel := context.WithCancel(req.Context())
+		resp, err := send(t, mount(t, wrap, &base{script: c.script}), req.WithContext(ctx))
+		if err == nil && resp.StatusCode == 200 {
+			stop := time.Now().Add(90 * time.Second)
+			time.AfterFunc(90*time.Second, cancel)
+			_, err = io.Copy(io.Discard, resp.Body)
+			if late := time.Since(stop); err == nil || late > time.Second {
+				t.Errorf("%s: the body ends %v after the cancellation, with error %v; want it to end at once, with one", c.method, late, err)
+			}
+		}
+		finish(resp)
+		cancel()
+	}
+}
+
+// RFC 9110 section 15.4, on following a Location: "Consider removing header
+// fields [...] where there are security implications; this includes but is not
+// limited to Authorization and Cookie." net/http Client: they are not forwarded
+// to "a domain that is not a subdomain match or exact match of the initial
+// domain". The Location of a 202 is where its result will be; whoever asks there
+// does not take more along.
+func staysHome(t *tester, wrap wrapper) {
+	secrets := http.Header{"X-App-Token": {"t0ken"}, "Authorization": {"Basic Y2FsbGVyOnMzY3JldA=="}, "Cookie": {"session=s3cret"}}
+	for _, location := range []string{
+		"http://elsewhere.test/rows", "//elsewhere.test/rows", "http://contract.test.elsewhere.test/rows",
+		"http://contract.test@elsewhere.test/rows", "https://elsewhere.test:443/rows?ticket=7",
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			header := http.Header{"Location": {location}, "Retry-After": {"1"}}
+			b := &base{script: []reply{{status: 202, header: header, body: "accepted"}, ok}}
+			req := request(t, method)
+			maps.Copy(req.Header, secrets)
+			resp, _ := send(t, mount(t, wrap, b), req)
+			finish(resp)
+			for _, a := range b.sent() {
+				if a.req.URL.Hostname() == "contract.test" {
+					continue
+				}
+				var taken []string
+				for name := range secrets {
+					if a.req.Header[name] != nil {
+						taken = append(taken, name)
+					}
+				}
+				if len(taken) > 0 {
+					slices.Sort(taken)
+					t.Errorf("%s answered 202, Location %s: %s gets %v", method, location, a.req.URL.Host, taken)
+				}
+			}
+		}
 	}
 }
 
@@ -315,7 +447,7 @@ func (d *drip) Close() error {
 
 // RFC 9110 section 11.6.2 and RFC 3986 section 3.2.1: credentials. Errors end up
 // in logs.
-func keepsSecrets(t *testing.T, wrap wrapper) {
+func keepsSecrets(t *tester, wrap wrapper) {
 	for _, c := range courses {
 		req := request(t, "GET")
 		req.SetBasicAuth("caller", "s3cret")

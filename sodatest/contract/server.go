@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -31,10 +30,10 @@ type server struct {
 }
 
 // serve starts a server that lives as long as the test.
-func serve(t *testing.T, handler http.HandlerFunc) *server { return start(t, handler, nil) }
+func serve(t *tester, handler http.HandlerFunc) *server { return start(t, handler, nil) }
 
 // start starts a server, with TLS if config is not nil.
-func start(t *testing.T, handler http.HandlerFunc, config *tls.Config) *server {
+func start(t *tester, handler http.HandlerFunc, config *tls.Config) *server {
 	s := &server{conns: make(chan net.Conn), done: make(chan struct{})}
 	s.Transport.DialContext = s.dial
 	s.Transport.TLSClientConfig = &tls.Config{RootCAs: x509.NewCertPool()}
@@ -110,7 +109,7 @@ func hangUp(w http.ResponseWriter, raw string) {
 }
 
 // selfSigned makes a certificate that nobody trusts.
-func selfSigned(t *testing.T) *tls.Config {
+func selfSigned(t *tester) *tls.Config {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
