@@ -26,9 +26,11 @@ type dataset struct {
 const (
 	levels     = 64   // of in-flight counts told apart; more are counted as the last
 	fadeAfter  = 64   // accepts, after which old numbers count half
-	enoughLow  = 5    // accepts below a level before rejects at it mean anything
+	enoughLow  = 3    // accepts below a level before rejects at it mean anything
 	capped     = 0.55 // belief at which there is a limit
 	uncapped   = 0.25 // and at which there is none
+	believeIn  = 4    // rejects that a belief takes to follow, while there is no limit
+	doubtIn    = 10   // and while there is one
 	judged     = 4    // rejects to judge before the first limit, and again as many for each doubt
 	leastLevel = 3    // in flight: fewer rejected is a matter of rate
 	shedMost   = 0.35 // share rejected at which a limit is of no use
@@ -125,14 +127,14 @@ func (l *line) blames(t Ticket, now time.Duration) bool {
 			return false
 		}
 		d.seen++
-		d.belief += (v - d.belief) / 5
+		d.belief += (v - d.belief) / believeIn
 		if d.belief <= capped || d.seen < judged*(1+d.doubts) || t.n < leastLevel {
 			return false
 		}
 		l.cap(d, t, now)
 		return true
 	}
-	d.belief += (v - d.belief) / 10
+	d.belief += (v - d.belief) / doubtIn
 	d.shed += (1 - d.shed) / fadeAfter
 	if t.n < leastLevel || d.belief < uncapped || d.shed > shedMost {
 		l.uncap(d, now)

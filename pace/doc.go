@@ -1,4 +1,21 @@
-// Package pace says when to send. A [Pacer] learns the limits that a server
-// does not tell, from its answers, and shares them among all who send on the
-// same quota; a [Queue] puts the callers of a limiter in order.
+// Package pace decides when requests are sent. It learns, from the answers of
+// an HTTP API that throttles, the limit that nobody told it, and shares it
+// among all who use the same quota.
+//
+// A quota is a scheme, a host and a token. For each there is one line, in
+// which callers stand first in, first out, and one belief about the server:
+//
+//   - open: there is no limit. Sends pass with a few atomic operations; what
+//     may be in flight grows from a few.
+//   - paced: so many requests per second. The pace climbs until the server
+//     rejects, and each reject tells a little more about the rate.
+//   - closed: nothing goes through. One probe at a time finds out when that
+//     ends.
+//   - concurrency: a dataset takes so many requests at once. This holds for
+//     the dataset alone, beside any of the other three for its quota.
+//
+// Each send takes a [Ticket] from [Pacer.Wait] and gives it back to
+// [Pacer.Done] with its outcome, which is all the package ever learns from.
+//
+// Apart from that, a [Queue] puts the callers of any limiter in order.
 package pace

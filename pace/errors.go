@@ -14,6 +14,7 @@ type TooLate struct {
 	Turn time.Time     // when that would be
 }
 
+// Error tells how long the wait would be, and when it would end.
 func (e *TooLate) Error() string {
 	return fmt.Sprintf("pace: the turn would come in %v, at %s, after the deadline", e.Wait.Round(time.Millisecond), e.Turn.Format(time.RFC3339))
 }

@@ -28,7 +28,7 @@ const (
 	ModeChanged EventKind = iota // Mode is new
 	RateChanged                  // Rate is new
 	PauseBegun                   // nobody is sent before Until
-	PauseEnded
+	PauseEnded                   // and now they are
 )
 
 // String returns the name of k, such as "pause begun".

@@ -157,7 +157,7 @@ func (l *line) dispatch(now time.Duration) {
 	l.disarm()
 	if l.queue.len() == 0 {
 		l.state.idle(l, now)
-		if l.state == &l.open && l.caps == 0 {
+		if l.state == &l.open && l.caps == 0 && now >= l.resume {
 			l.reopen()
 		}
 	}

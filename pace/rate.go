@@ -9,7 +9,7 @@ import (
 
 // paced is the belief that the server counts requests per second. The pace
 // follows a sawtooth around the rate it believes in, base: a step below after
-// each reject, then a slow climb to a step above, then ever faster, until the
+// each reject, then a slow climb to a step above, then faster and faster, until the
 // next reject tells more.
 type paced struct {
 	lim  *rate.Limiter    // where tokens come from
@@ -99,7 +99,8 @@ func (s *paced) rate(time.Duration) float64 {
 	up := s.climb.Seconds()
 	r := s.base * (1 - step + 2*step*min(up/whole, 1))
 	if up > whole {
-		r *= math.Exp2((up - whole) / s.doubleTime().Seconds())
+		doublings, _ := s.doublings()
+		r *= math.Exp2(doublings)
 	}
 	return r
 }
@@ -119,6 +120,18 @@ func (s *paced) doubleTime() time.Duration {
 		d *= calmer
 	}
 	return d
+}
+
+// doublings returns how often the pace has doubled since the end of the climb,
+// and how often it would in a second: slowly at first, since the rate may be
+// near, and from half a doubling time on at an even growth.
+func (s *paced) doublings() (n, perSecond float64) {
+	double := s.doubleTime().Seconds()
+	past := (s.climb - s.climbTime()).Seconds() / double
+	if past < 0.5 {
+		return past * past, 2 * past / double
+	}
+	return past - 0.25, 1 / double
 }
 
 // turn reserves a token for the head, whoever that is when the time comes.
@@ -238,6 +251,9 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	s.wide = 0
 	s.rest = false
 	s.set(l, base, now)
+	if !again && s.proven {
+		l.cutSeq++ // the next send's token was earned at the old pace
+	}
 	if guess { // a guess is not worth a slow climb
 		s.climb = s.climbTime()
 	}
@@ -315,7 +331,8 @@ func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
 // slope returns how fast the pace grows, in sends per second, per second.
 func (s *paced) slope() float64 {
 	if s.climb > s.climbTime() {
-		return s.rate(0) * math.Ln2 / s.doubleTime().Seconds()
+		_, perSecond := s.doublings()
+		return s.rate(0) * math.Ln2 * perSecond
 	}
 	return s.base * 2 * step / s.climbTime().Seconds()
 }

@@ -89,7 +89,7 @@ func evict(lines map[quota]*line, limit int) {
 func (l *line) learned() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state != &l.open || l.caps > 0
+	return l.state != &l.open || l.caps > 0 || l.resume > l.now()
 }
 
 // evict retires l if nobody waits or is in flight.
