@@ -2,6 +2,7 @@ package pace
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type Pacer struct {
 	OnEvent func(Event)
 
 	latest atomic.Pointer[line]            // the line made last: most programs talk to one host
+	recent atomic.Pointer[recent]          // the line of the last request without a token
 	lines  atomic.Pointer[map[quota]*line] // copied on write
 	mu     sync.Mutex                      // held to write lines and saved
 	saved  map[savedKey]savedLine          // restored, and not yet met
@@ -72,6 +74,34 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 			return t, err
 		}
 	}
+}
+
+// WaitFor is Wait for req, whose key it makes only if it has to.
+func (p *Pacer) WaitFor(ctx context.Context, req *http.Request, retry bool) (Ticket, error) {
+	r := p.recent.Load()
+	if r.is(req) {
+		if seq, n, ok := r.line.tryEnter(r.line.allow.Load()); ok {
+			return Ticket{line: r.line, seq: seq, at: r.line.now(), n: int32(n)}, nil
+		}
+	}
+	k := KeyOf(req)
+	t, err := p.Wait(ctx, k, retry)
+	if t.line != nil && k.token == 0 && (r == nil || r.line != t.line) {
+		p.recent.Store(&recent{req.URL.Scheme, req.URL.Host, t.line})
+	}
+	return t, err
+}
+
+// A recent is the line that requests without a token for this scheme and host,
+// as they are spelled in the URL, belong to.
+type recent struct {
+	scheme, host string
+	line         *line
+}
+
+func (r *recent) is(req *http.Request) bool {
+	return r != nil && r.host == req.URL.Host && r.scheme == req.URL.Scheme &&
+		(len(req.Header) == 0 || req.Header["X-App-Token"] == nil && req.Header["Authorization"] == nil)
 }
 
 // Done takes the outcome of the send that t stands for. If the server asked

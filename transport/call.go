@@ -115,10 +115,10 @@ func (c *call) again() {
 		ctx, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
 		defer cancel()
 	}
-	c.ticket, c.queued, c.err = c.t.admit(ctx, c.sent, true)
+	c.queued, c.err = c.t.admit(ctx, c.sent, true, &c.ticket)
 	c.began = time.Now()
 	if c.err == nil {
-		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, c.ticket)
+		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, &c.ticket)
 	}
 }
 

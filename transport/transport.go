@@ -83,10 +83,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		timeout = p.AttemptTimeout
 	}
 	first, keep := keepBody(withoutSecrets(req))
-	ticket, queued, err := t.admit(first.Context(), first, false)
+	var ticket pace.Ticket
+	queued, err := t.admit(first.Context(), first, false, &ticket)
 	var resp *http.Response
 	if err == nil {
-		resp, err = t.send(first, timeout, ticket)
+		resp, err = t.send(first, timeout, &ticket)
 		if err == nil && classify.Settled(resp.StatusCode) {
 			t.pacer().Done(ticket, classify.Outcome{Status: resp.StatusCode}, 0, false)
 			keep.release()
@@ -103,21 +104,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // admit waits until req may be sent, and tells how long that took. If it may
 // not be sent before ctx ends, its body is closed.
-func (t *Transport) admit(ctx context.Context, req *http.Request, again bool) (ticket pace.Ticket, queued time.Duration, err error) {
+func (t *Transport) admit(ctx context.Context, req *http.Request, again bool, ticket *pace.Ticket) (queued time.Duration, err error) {
 	if t.Limiter != nil {
 		came := time.Now()
 		err = t.queue.Wait(ctx, t.Limiter)
 		queued = time.Since(came)
 	}
 	if err == nil {
-		ticket, err = t.pacer().Wait(ctx, pace.KeyOf(req), again)
+		*ticket, err = t.pacer().WaitFor(ctx, req, again)
 		queued += ticket.Waited()
 	}
 	if err != nil {
 		closeBody(req)
-		return ticket, queued, &limitError{err}
+		return queued, &limitError{err}
 	}
-	return ticket, queued, nil
+	return queued, nil
 }
 
 func (t *Transport) pacer() *pace.Pacer {
@@ -129,11 +130,11 @@ func (t *Transport) pacer() *pace.Pacer {
 
 // send makes one attempt. The ticket is given back only if Base panics: what
 // came of the attempt is told later.
-func (t *Transport) send(req *http.Request, timeout time.Duration, ticket pace.Ticket) (*http.Response, error) {
+func (t *Transport) send(req *http.Request, timeout time.Duration, ticket *pace.Ticket) (*http.Response, error) {
 	back := false
 	defer func() {
 		if !back {
-			t.pacer().Abandon(ticket)
+			t.pacer().Abandon(*ticket)
 		}
 	}()
 	var resp *http.Response
