@@ -109,6 +109,8 @@ func (d *dataset) put(values map[string]any) (row, bool) {
 	for _, key := range in.keys() {
 		if i, ok := d.find(key); ok {
 			r := d.rows[i]
+			before := r.keys()
+			in[":id"] = r[":id"] // it is for life
 			maps.Copy(r, in)
 			for name, v := range values {
 				if v == nil && !strings.HasPrefix(name, ":") {
@@ -116,6 +118,9 @@ func (d *dataset) put(values map[string]any) (row, bool) {
 				}
 			}
 			d.touch(r)
+			if !slices.Equal(before, r.keys()) {
+				d.reindex()
+			}
 			return r, false
 		}
 	}
@@ -167,14 +172,17 @@ func (d *dataset) remove(key string) bool {
 	if !ok {
 		return false
 	}
-	for _, k := range d.rows[i].keys() {
-		delete(d.byID, k)
-	}
 	d.rows = slices.Delete(d.rows, i, i+1)
-	for ; i < len(d.rows); i++ {
+	d.reindex()
+	return true
+}
+
+// reindex makes all rows known by their names, and by those only.
+func (d *dataset) reindex() {
+	clear(d.byID)
+	for i := range d.rows {
 		d.index(i)
 	}
-	return true
 }
 
 // learn adds the columns that are new in r, and widens the type of those whose
@@ -207,11 +215,14 @@ func (d *dataset) column(name string) (column, bool) {
 }
 
 // rowID makes the n-th :id, in the order of strings.
-func rowID(n int) string {
+func rowID(n int) string { return "row-" + numbered("2222~2222~2222", n) }
+
+// numbered adds n to zero, a number in the digits of Socrata's names.
+func numbered(zero string, n int) string {
 	const digits = "23456789abcdefghijkmnpqrstuvwxyz"
-	b := []byte("row-2222~2222~2222")
-	for i := len(b) - 1; n > 0 && i > 3; i-- {
-		if b[i] != '~' {
+	b := []byte(zero)
+	for i := len(b) - 1; n > 0 && i >= 0; i-- {
+		if b[i] == digits[0] {
 			b[i] = digits[n%len(digits)]
 			n /= len(digits)
 		}

@@ -20,9 +20,23 @@
 // [Every], [Latency], [Token]), for as long as the server runs. [Server.Requests]
 // tells what arrived.
 //
-// The server speaks /resource (SODA 2: JSON, CSV, upsert, replace, single rows),
-// /api/v3/views/{id}/query and export (SODA 3), /api/imports2 with its tickets,
-// /api/views/{id}/publication and /api/views/{id}. Of SoQL it knows SELECT with
-// columns or count(*), WHERE with comparisons joined by AND, ORDER BY, LIMIT and
-// OFFSET; anything else is a 400, as garbage is.
+// The server speaks
+//
+//   - /resource/{id}, .json and .csv (SODA 2): GET in JSON and CSV, upsert (POST)
+//     and replace (PUT) with application/json or text/csv, also under
+//     Content-Encoding: gzip; and /resource/{id}/{row}.json for single rows, in
+//     JSON only;
+//   - /api/v3/views/{id}/query and export (SODA 3), in JSON and CSV; a POST has
+//     its question in JSON;
+//   - /api/imports2 with its tickets; what is uploaded there is not looked into,
+//     and so no rows come of it;
+//   - /api/views/{id}/publication, and /api/views/{id} or /views/{id} for what is
+//     known of a data set.
+//
+// In text/csv an empty cell is a null. Of SoQL the server knows SELECT with columns
+// or count(*), WHERE with comparisons joined by AND, ORDER BY, LIMIT and OFFSET;
+// anything else is a 400, as garbage is.
+//
+// A 202 with a ticket is a [Reply] with its Ticket; a bare 202, without a body, is
+// Reply{Status: 202}.
 package sodatest

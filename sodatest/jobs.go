@@ -20,11 +20,12 @@ type job struct {
 // newJob starts a job that ends in view and is done after n polls.
 func newJob(view string, n int) *job { return &job{view: view, all: n, left: n} }
 
-// nextID makes a 4x4 id for a new data set.
+// nextID makes a 4x4 id for a new data set. There are more of them than memory
+// for data sets.
 func (s *Server) nextID() string {
 	for {
 		s.made++
-		if id := fmt.Sprintf("copy-%04d", s.made%10000); s.datasets[id] == nil {
+		if id := numbered("2222-2222", s.made); s.datasets[id] == nil {
 			return id
 		}
 	}

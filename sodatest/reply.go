@@ -39,9 +39,13 @@ type Reply struct {
 	Cut int
 
 	// Drop reads the whole request, then closes the connection without an answer.
-	// With Status 0 the request was carried out. Note that a Transport sends a GET
-	// again by itself if a connection that it had used before is closed on it; the
-	// repeat takes the next reply.
+	// With Status 0 the request was carried out. Note that an [*http.Transport] sends
+	// a GET again by itself if a connection that it had used before is closed on it,
+	// and nobody sees the drop; the repeat takes the next reply. To see each one, use
+	// every connection once:
+	//
+	//	tr := srv.Transport().Clone()
+	//	tr.DisableKeepAlives = true
 	Drop bool
 
 	Reset   bool // Cut and Drop reset the connection (ECONNRESET) instead of closing it; in TCP, bytes on their way may be lost

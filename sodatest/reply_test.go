@@ -323,3 +323,43 @@ func TestHead(t *testing.T) {
 		}
 	})
 }
+
+// On a connection that it has used before, an http.Transport repeats a GET that is
+// dropped, and hides it. Without keep-alives it has no such connections.
+func TestDropsMadeVisible(t *testing.T) {
+	everywhere(t, func(t *testing.T, start starter) {
+		for _, visible := range []bool{false, true} {
+			srv := start()
+			tr := srv.Transport()
+			if visible {
+				tr = tr.Clone()
+				tr.DisableKeepAlives = true
+			}
+			ask := func() error {
+				resp, err := tr.RoundTrip(request(t, srv, "GET", sample+".json", ""))
+				if err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				return err
+			}
+			if err := ask(); err != nil {
+				t.Fatal(err)
+			}
+			srv.Script(sodatest.Reply{Drop: true})
+			if err := ask(); (err != nil) != visible {
+				t.Errorf("with DisableKeepAlives %v: error %v", visible, err)
+			}
+		}
+	})
+}
+
+// A 202 that says nothing is what a Reply of that Status is.
+func TestBareAccepted(t *testing.T) {
+	inMemory(t, func(t *testing.T, start starter) {
+		resp, body := send(t, start(sodatest.Replies(sodatest.Reply{Status: 202})), "POST", sample+".json", "[]")
+		if resp.StatusCode != 202 || body != "" || resp.Header.Get("Location") != "" {
+			t.Errorf("got %s %q %v", resp.Status, body, resp.Header)
+		}
+	})
+}

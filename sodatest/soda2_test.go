@@ -122,6 +122,7 @@ func TestSelect(t *testing.T) {
 		{[]string{"$where", "name='it''s'"}, ""},
 		{[]string{"$where", "id > 8 and (id <= 10 AND name != 'Ada')"}, "9"},
 		{[]string{"$where", "id >= 8 and id < 10"}, "9 8"},
+		{[]string{"$where", strings.Repeat("(id >= 8) and ", 101) + "((id < 10))"}, "9 8"},
 		{[]string{"$where", "id <> 8"}, "10 9 7"},
 		{[]string{"$where", "age < 1000"}, "10 8 7"},
 		{[]string{"$where", "id = age"}, ""},

@@ -162,6 +162,7 @@ func (p *parser) conditions(q *query) {
 			if !p.sign(')') {
 				p.fail("`)'")
 			}
+			p.depth--
 		} else {
 			q.where = append(q.where, p.condition())
 		}

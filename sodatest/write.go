@@ -19,7 +19,7 @@ func hash(things ...any) string {
 }
 
 // readJSON decodes body, whose numbers stay as they are written. The answer is
-// nil, or Socrata's 400 or 415. A request without a Content-Type is let pass.
+// nil, or Socrata's 400, 413 or 415. A request without a Content-Type is let pass.
 func readJSON(r *http.Request, body []byte, into any) *answer {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		switch t, _, err := mime.ParseMediaType(ct); {
@@ -29,6 +29,10 @@ func readJSON(r *http.Request, body []byte, into any) *answer {
 			return errorAnswer(415, "req.content-type.not-json", "The content-type set on the request ("+ct+") should instead be of type 'application/json'",
 				`{"content-type":`+quoteJSON(ct)+`}`)
 		}
+	}
+	body, bad := unpack(r, body)
+	if bad != nil {
+		return bad
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -44,19 +48,9 @@ func readJSON(r *http.Request, body []byte, into any) *answer {
 
 // write upserts (POST) or replaces (PUT) rows.
 func (d *dataset) write(r *http.Request, body []byte) *answer {
-	var in any
-	if bad := readJSON(r, body, &in); bad != nil {
+	rows, bad := d.readRows(r, body)
+	if bad != nil { // all or nothing
 		return bad
-	}
-	list, ok := in.([]any)
-	if !ok {
-		list = []any{in}
-	}
-	rows := make([]map[string]any, len(list))
-	for i, v := range list { // all or nothing
-		if rows[i], ok = v.(map[string]any); !ok {
-			return errorAnswer(400, "soda.row.upsert-row-not-an-object", "Row "+quoteJSON(v)+" is not an object", `{"value":`+quoteJSON(v)+`}`)
-		}
 	}
 	d.begin()
 	if r.Method == http.MethodPut {

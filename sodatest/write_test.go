@@ -1,7 +1,10 @@
 package sodatest_test
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -120,7 +123,10 @@ func TestBadWrites(t *testing.T) {
 			{`[] []`, "application/json", 400, "more than one value"},
 			{`[{"id":"new"},5]`, "application/json", 400, `"errorCode":"soda.row.upsert-row-not-an-object","data":{"value":5}`},
 			{`null`, "", 400, "soda.row.upsert-row-not-an-object"},
-			{`id\n1\n`, "text/csv", 415, "req.content-type.not-json"},
+			{`id\n1\n`, "text/tab-separated-values", 415, "req.content-type.not-json"},
+			{"", "text/csv", 400, `"code" : "invalid_request"`},
+			{"id,name\n1,new\n2\n", "text/csv", 400, "wrong number of fields"},
+			{"id\n\"1", "text/csv", 400, "extraneous or missing"},
 			{`[]`, "////", 400, "req.content-type.unparsable"},
 			{strings.Repeat("[", 1e5), "application/json", 400, "req.body.malformed-json"},
 		} {
@@ -133,6 +139,133 @@ func TestBadWrites(t *testing.T) {
 		}
 		if _, after := get(t, srv, sample+".json"); after != before {
 			t.Error("a refused write left something behind")
+		}
+	})
+}
+
+// An update by :id may change the identifier, and the row has its new name then.
+func TestUpsertRenames(t *testing.T) {
+	inMemory(t, func(t *testing.T, start starter) {
+		srv := start(sodatest.Dataset("new-0", []map[string]any{{":id": "row-zz", "id": "8"}, {":id": "row-yy", "id": "7"}}))
+		row := func(name string) string {
+			resp, body := get(t, srv, "/resource/new-0/"+name+".json")
+			if resp.StatusCode != 200 {
+				return fmt.Sprint(resp.StatusCode)
+			}
+			return body
+		}
+		for _, tt := range []struct{ body, gone, name, want string }{
+			{`{":id":"row-zz","id":"9"}`, "8", "9", `{"id":"9"}`},
+			{`{"id":"9","n":"x"}`, "8", "row-zz", `{"id":"9","n":"x"}`},
+			{`{":id":"row-yy","id":null}`, "7", "row-yy", `{}`},
+			{`{"id":"9",":id":"row-yy"}`, "7", "row-zz", `{"id":"9","n":"x"}`}, // the identifier is what counts
+			{`{"id":"9",":id":"row-yy"}`, "7", "row-yy", `{}`},
+		} {
+			_, body := send(t, srv, "POST", "/resource/new-0.json", tt.body)
+			if body != counts("0", "1", "0", "0") || row(tt.gone) != "404" || row(tt.name) != tt.want+"\n" {
+				t.Errorf("%s: %s; then %s is %s, %s is %s", tt.body, body, tt.gone, row(tt.gone), tt.name, row(tt.name))
+			}
+		}
+	})
+}
+
+// Two rows with one identifier, as Dataset allows: whichever is left is found.
+func TestDeleteDuplicate(t *testing.T) {
+	inMemory(t, func(t *testing.T, start starter) {
+		srv := start(sodatest.Dataset("new-0", []map[string]any{{"id": "1", "n": "a"}, {"id": "1", "n": "b"}}))
+		for i, want := range []int{200, 200, 404} {
+			if resp, _ := send(t, srv, "DELETE", "/resource/new-0/1.json", ""); resp.StatusCode != want {
+				t.Errorf("DELETE %d: %s", i, resp.Status)
+			}
+		}
+	})
+}
+
+func TestUpsertCSV(t *testing.T) {
+	for _, ext := range []string{".json", ".csv", ""} {
+		inMemory(t, func(t *testing.T, start starter) {
+			srv := start(people)
+			for _, tt := range []struct{ body, want string }{
+				{"id,name\n", counts("0", "0", "0", "0")},
+				{"id,name,ok\n11,\"Eve, \"\"the\"\" first\",true\r\n10,Ada L.,false\n", counts("1", "1", "0", "0")},
+				{"\ufeffid,:deleted\n9,true\n12,TRUE\n", counts("0", "0", "1", "1")},
+				{"id,born,at,note\n8,,POINT (3 -4.5),true\n", counts("0", "1", "0", "0")},
+				{"id,at\n10,POINT (here)\n", counts("0", "1", "0", "0")},
+			} {
+				resp, body := send(t, srv, "POST", "/resource/peop-le00"+ext, tt.body, "Content-Type", "text/csv; charset=utf-8")
+				if resp.StatusCode != 200 || body != tt.want {
+					t.Errorf("%q: got %s %s", tt.body, resp.Status, body)
+				}
+			}
+			_, body := get(t, srv, "/resource/peop-le00.json?$select=id,name,ok,born,at,note")
+			want := `[{"id":"10","name":"Ada L.","ok":false,"born":"1815-12-10T00:00:00.000","at":"POINT (here)"}
+,{"id":"8","name":"","at":{"coordinates":[3,-4.5],"type":"Point"},"note":"true"}
+,{"id":"7","name":"Dee","ok":true}
+,{"id":"11","name":"Eve, \"the\" first","ok":true}]
+`
+			if body != want {
+				t.Errorf("got\n%swant\n%s", body, want)
+			}
+			if _, body := send(t, srv, "PUT", "/resource/peop-le00"+ext, "id\n1\n2\n", "Content-Type", "text/csv"); body != counts("2", "0", "0", "0") {
+				t.Errorf("PUT: %s", body)
+			}
+		})
+	}
+}
+
+// What the server gives out as CSV, it takes back as the same rows.
+func TestCSVRoundTrip(t *testing.T) {
+	inMemory(t, func(t *testing.T, start starter) {
+		srv := start()
+		_, before := get(t, srv, sample+".json")
+		_, table := get(t, srv, sample+".csv")
+		if _, body := send(t, srv, "POST", sample+".csv", table, "Content-Type", "text/csv"); body != counts("0", "25", "0", "0") {
+			t.Errorf("got %s", body)
+		}
+		if resp, after := get(t, srv, sample+".json"); sorted(t, after) != sorted(t, before) || strings.Count(resp.Header.Get("X-Soda2-Types"), "text") != 2 {
+			t.Errorf("%s\n%s\nwant\n%s", resp.Header.Get("X-Soda2-Types"), after, before)
+		}
+	})
+}
+
+// sorted writes rows with the keys of all objects in order.
+func sorted(t *testing.T, body string) string {
+	b, err := json.Marshal(rowsOf(t, body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestGzippedWrites(t *testing.T) {
+	zipped := func(s string) string {
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		io.WriteString(z, s)
+		z.Close()
+		return b.String()
+	}
+	inMemory(t, func(t *testing.T, start starter) {
+		srv := start()
+		for _, tt := range []struct {
+			method, path, contentType, encoding, body string
+			status                                    int
+			want                                      string
+		}{
+			{"POST", sample + ".json", "application/json", "gzip", zipped(`[{"id":"1"},{"id":"26"}]`), 200, counts("1", "1", "0", "0")},
+			{"POST", sample + ".csv", "text/csv", "GZIP", zipped("id\n1\n"), 200, counts("0", "1", "0", "0")},
+			{"POST", sample + ".csv", "text/csv", "identity", "id\n1\n", 200, counts("0", "1", "0", "0")},
+			{"PUT", sample + "/1.json", "", "x-gzip", zipped(`{}`), 200, `"typ":"update"`},
+			{"POST", "/api/v3/views/abcd-1234/query.json", "application/json", "gzip", zipped(`{"query":"SELECT count(*)"}`), 200, `"26"`},
+			{"POST", sample + ".json", "", "gzip", `[]`, 400, "invalid_request"},
+			{"POST", sample + ".csv", "text/csv", "gzip", zipped("id\n1\n")[:20], 400, "invalid_request"},
+			{"POST", sample + ".csv", "text/csv", "br", "x", 415, "Content-Encoding br"},
+			{"POST", sample + ".json", "", "gzip", strings.Repeat(zipped(strings.Repeat(" ", 1<<20)), 51), 413, "req.body.too-large"},
+		} {
+			resp, body := send(t, srv, tt.method, tt.path, tt.body, "Content-Type", tt.contentType, "Content-Encoding", tt.encoding)
+			if resp.StatusCode != tt.status || !strings.Contains(body, tt.want) || !json.Valid([]byte(body)) {
+				t.Errorf("%s %s, %s: got %s %s", tt.method, tt.path, tt.encoding, resp.Status, body)
+			}
 		}
 	})
 }
