@@ -56,6 +56,14 @@ func (t Ticket) Waited() time.Duration {
 	return max(0, t.at-t.came)
 }
 
+// Sent returns when the send was allowed; the zero time if it was not.
+func (t Ticket) Sent() time.Time {
+	if t.line == nil {
+		return time.Time{}
+	}
+	return t.line.date(t.at)
+}
+
 // Wait returns when the quota of k allows one more send, in the order of
 // calls, retries first. It returns the cause if ctx ends before, and at once if
 // ctx's deadline is before the send's turn: then the error is a [*TooLate],

@@ -32,7 +32,7 @@ type call struct {
 	ticket pace.Ticket // the last attempt's
 	sent   *http.Request
 	queued time.Duration // how long it was held back
-	began  time.Time     // when it was sent; zero for the first
+	began  time.Time     // when it was sent; zero if it was not
 	resp   *http.Response
 	err    error
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 )
 
@@ -29,8 +30,7 @@ type Attempt struct {
 	// Queued is the time that the Limiter and the Pacer held the attempt back.
 	Queued time.Duration
 
-	// Took is the time from sending until the headers or the error came; 0 for
-	// the first attempt, which is not timed.
+	// Took is the time from sending until the headers or the error came.
 	Took time.Duration
 
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
@@ -132,8 +132,8 @@ type Event struct {
 }
 
 // tellSettled reports a first attempt that was the last.
-func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, queued time.Duration) {
-	c := &call{t: t, req: req, sent: sent, resp: resp, queued: queued}
+func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, ticket *pace.Ticket, queued time.Duration) {
+	c := &call{t: t, req: req, sent: sent, resp: resp, began: ticket.Sent(), queued: queued}
 	defer func() {
 		if resp != nil { // the hook has panicked
 			resp.Body.Close()
@@ -141,7 +141,7 @@ func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, qu
 	}()
 	unread := *resp // the status says all: the body is the caller's
 	unread.Body = http.NoBody
-	c.history = []Attempt{c.attempt(classify.Of(sent, &unread, nil), time.Time{})}
+	c.history = []Attempt{c.attempt(classify.Of(sent, &unread, nil), time.Now())}
 	c.tell(policy.Stop)
 	resp = nil
 }

@@ -92,13 +92,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			t.pacer().Done(ticket, classify.Outcome{Status: resp.StatusCode}, 0, false)
 			keep.release()
 			if t.OnEvent != nil {
-				t.tellSettled(req, first, resp, queued)
+				t.tellSettled(req, first, resp, &ticket, queued)
 			}
 			return resp, nil
 		}
 	}
 	c := newCall(t, req, first, keep)
-	c.ticket, c.queued, c.resp, c.err = ticket, queued, resp, err
+	c.ticket, c.queued, c.began, c.resp, c.err = ticket, queued, ticket.Sent(), resp, err
 	return c.run()
 }
 

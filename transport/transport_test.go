@@ -255,7 +255,7 @@ func TestAttemptTimeout(t *testing.T) {
 			t.Errorf("read %d bytes, %v", len(b), err)
 		}
 		h := transport.History(resp)
-		if len(h) != 2 || !errors.Is(h[0].Err, context.DeadlineExceeded) || h[0].Class != classify.Transient || h[1].Took != time.Second {
+		if len(h) != 2 || !errors.Is(h[0].Err, context.DeadlineExceeded) || h[0].Class != classify.Transient || h[0].Took != 2*time.Second || h[1].Took != time.Second {
 			t.Errorf("history %v, want an attempt that timed out and one that took a second", h)
 		}
 	})
