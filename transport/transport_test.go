@@ -21,6 +21,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/sodatest/contract"
@@ -601,6 +602,68 @@ func TestPanickingHookLeavesNothingOpen(t *testing.T) {
 	}
 }
 
+func TestPanickingHookClosesWhatWasPrepared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accepted, held := pending("/jobs/1")
+		next := &closes{Reader: strings.NewReader("x")}
+		n := 0
+		rt := &transport.Transport{
+			Base: answers(accepted, answer(503, "")),
+			OnEvent: func(transport.Event) {
+				if n++; n == 2 {
+					panic("hook")
+				}
+			},
+		}
+		try := func(req *http.Request) {
+			defer func() { recover() }()
+			rt.RoundTrip(req)
+		}
+		try(newRequest(t, "POST", "http://data.test/", nil))
+		if held.n.Load() != 1 {
+			t.Errorf("the 202 was closed %d times, want once", held.n.Load())
+		}
+		n = 1
+		rt.Base = answers(answer(503, ""))
+		req := newRequest(t, "PUT", "http://data.test/", strings.NewReader("x"))
+		req.GetBody = func() (io.ReadCloser, error) { return next, nil }
+		try(req)
+		if next.n.Load() != 1 {
+			t.Errorf("the body that was not sent was closed %d times, want once", next.n.Load())
+		}
+	})
+}
+
+func TestPanickingBaseGivesItsTicketBack(t *testing.T) {
+	var p pace.Pacer
+	rt := &transport.Transport{Pacer: &p, Base: baseFunc(func(*http.Request) (*http.Response, error) { panic("base") })}
+	func() {
+		defer func() { recover() }()
+		rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+	}()
+	if s := p.Snapshot(); len(s) != 1 || s[0].InFlight != 0 {
+		t.Errorf("%+v, want nothing in flight", s)
+	}
+}
+
+func TestSameOriginRedirectOfABaseWithoutRequest(t *testing.T) {
+	var tokens []string
+	rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+		tokens = append(tokens, r.Header.Get("X-App-Token"))
+		if len(tokens) == 1 {
+			resp := answer(302, "")
+			resp.Header.Set("Location", "/b")
+			return resp, nil
+		}
+		return answer(200, ""), nil
+	})}
+	req := newRequest(t, "GET", "http://data.test/a", nil)
+	req.Header.Set("X-App-Token", "mine")
+	if _, err := (&http.Client{Transport: rt}).Do(req); err != nil || strings.Join(tokens, " ") != "mine mine" {
+		t.Errorf("sent %q, %v", tokens, err)
+	}
+}
+
 func TestErrorThatIsEmpty(t *testing.T) {
 	if text := (&transport.Error{}).Error(); text == "" {
 		t.Error("an empty Error says nothing")
@@ -634,6 +697,9 @@ func TestRedirectHops(t *testing.T) {
 		{"the same host keeps it", "https://data.test/a", "https://data.test/b", true},
 		{"the default port spelled out keeps it", "https://data.test/a", "https://DATA.test:443/b", true},
 		{"the upgrade to https keeps it", "http://data.test/a", "https://data.test/b", true},
+		{"the upgrade with its ports spelled out keeps it", "http://data.test:80/a", "https://data.test:443/b", true},
+		{"an upgrade from another port loses it", "http://data.test:8080/a", "https://data.test/b", false},
+		{"an upgrade to another port loses it", "http://data.test/a", "https://data.test:8443/b", false},
 		{"a subdomain loses it", "https://data.test/a", "https://www.data.test/b", false},
 		{"a parent loses it", "https://www.data.test/a", "https://data.test/b", false},
 		{"another port loses it", "https://data.test/a", "https://data.test:8443/b", false},
