@@ -303,7 +303,7 @@ func TestTail(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			for _, size := range []int{1, 100, 64 << 10} {
 				synctest.Test(t, func(t *testing.T) {
-					got, err, n := readTail(t, row.kind, row.body, size)
+					got, n, err := readTail(t, row.kind, row.body, size)
 					if !row.fails {
 						if got != row.body || err != nil || n != 1 {
 							t.Errorf("reads of %d: got %d of %d bytes, %v after %d requests", size, len(got), len(row.body), err, n)
@@ -324,7 +324,7 @@ func TestTail(t *testing.T) {
 }
 
 // readTail reads a body with a buffer of that size.
-func readTail(t *testing.T, kind, body string, size int) (got string, err error, n int) {
+func readTail(t *testing.T, kind, body string, size int) (got string, n int, err error) {
 	base := baseFunc(func(r *http.Request) (*http.Response, error) {
 		n++
 		resp := answer(200, body)
@@ -338,7 +338,7 @@ func readTail(t *testing.T, kind, body string, size int) (got string, err error,
 	}
 	var b strings.Builder
 	_, err = io.CopyBuffer(struct{ io.Writer }{&b}, struct{ io.Reader }{resp.Body}, make([]byte, size))
-	return b.String(), err, n
+	return b.String(), n, err
 }
 
 func TestResumeAfterAnErrorInTheBody(t *testing.T) {
