@@ -12,6 +12,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/transport"
 )
 
@@ -27,6 +28,9 @@ func Contenders() []Contender {
 	return []Contender{
 		{"bare", func(base http.RoundTripper) http.RoundTripper { return base }},
 		{"sodahttp", func(base http.RoundTripper) http.RoundTripper { return &transport.Transport{Base: base} }},
+		{"sodahttp+Pacer", func(base http.RoundTripper) http.RoundTripper {
+			return &transport.Transport{Base: base, Pacer: new(pace.Pacer)}
+		}},
 		{"rehttp", func(base http.RoundTripper) http.RoundTripper {
 			retry := rehttp.RetryAll(rehttp.RetryMaxRetries(3), rehttp.RetryHTTPMethods("GET", "HEAD", "PUT", "DELETE"),
 				rehttp.RetryAny(rehttp.RetryStatuses(429, 502, 503, 504), rehttp.RetryTemporaryErr()))

@@ -42,26 +42,9 @@ type Ticket struct {
 	line *line
 	seq  uint64        // the send's number within its quota
 	at   time.Duration // when it was sent, on the line's clock
-	came time.Duration // when it was asked for, if it had to wait
 	n    int32         // in flight with it
 	pace float32       // the rate it was sent at; 0 if none was learned
 	cap  *dataset      // whose concurrency it counts towards; nil if not counted
-}
-
-// Waited returns how long the send had to wait for its turn.
-func (t Ticket) Waited() time.Duration {
-	if t.came == 0 {
-		return 0
-	}
-	return max(0, t.at-t.came)
-}
-
-// Sent returns when the send was allowed; the zero time if it was not.
-func (t Ticket) Sent() time.Time {
-	if t.line == nil {
-		return time.Time{}
-	}
-	return t.line.date(t.at)
 }
 
 // Wait returns when the quota of k allows one more send, in the order of
@@ -78,22 +61,30 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 		}
 		t, err := l.wait(ctx, k.dataset, retry, now)
 		if err != errRetired {
-			t.came = now
 			return t, err
 		}
 	}
 }
 
+// Try is WaitFor without the waiting: it reports whether req may be sent now,
+// as far as can be told without a lock.
+func (p *Pacer) Try(req *http.Request) (Ticket, bool) {
+	if r := p.recent.Load(); r.is(req) {
+		if seq, n, ok := r.line.tryEnter(r.line.allow.Load()); ok {
+			return Ticket{line: r.line, seq: seq, at: r.line.now(), n: int32(n)}, true
+		}
+	}
+	return Ticket{}, false
+}
+
 // WaitFor is Wait for req, whose key it makes only if it has to.
 func (p *Pacer) WaitFor(ctx context.Context, req *http.Request, retry bool) (Ticket, error) {
-	r := p.recent.Load()
-	if r.is(req) {
-		if seq, n, ok := r.line.tryEnter(r.line.allow.Load()); ok {
-			return Ticket{line: r.line, seq: seq, at: r.line.now(), n: int32(n)}, nil
-		}
+	if t, ok := p.Try(req); ok {
+		return t, nil
 	}
 	k := KeyOf(req)
 	t, err := p.Wait(ctx, k, retry)
+	r := p.recent.Load()
 	if t.line != nil && k.token == 0 && (r == nil || r.line != t.line) {
 		p.recent.Store(&recent{req.URL.Scheme, req.URL.Host, t.line})
 	}

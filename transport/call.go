@@ -29,12 +29,10 @@ type call struct {
 	policy policy.Policy
 	plan   *policy.Run
 
-	ticket pace.Ticket // the last attempt's
-	sent   *http.Request
-	queued time.Duration // how long it was held back
-	began  time.Time     // when it was sent; zero if it was not
-	resp   *http.Response
-	err    error
+	pass admission // the last attempt's
+	sent *http.Request
+	resp *http.Response
+	err  error
 
 	next    *http.Request  // the attempt to come
 	polling bool           // a 202 has come, and its result is being asked for
@@ -43,6 +41,7 @@ type call struct {
 
 	n       int       // attempts and polls so far
 	decided time.Time // when the next wait began
+	turn    time.Time // when the Pacer would have let it go, if that is too late
 	history []Attempt
 	over    bool // decided: resp or err goes back
 }
@@ -108,17 +107,11 @@ func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 // again makes the attempt that was prepared.
 func (c *call) again() {
 	c.sent, c.next = c.next, nil
-	ctx := c.req.Context()
+	ctx, now := c.req.Context(), time.Now()
 	deadline, _ := ctx.Deadline()
-	if left, bound := c.plan.Left(time.Now(), deadline); bound != "" {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
-		defer cancel()
-	}
-	c.queued, c.err = c.t.admit(ctx, c.sent, true, &c.ticket)
-	c.began = time.Now()
-	if c.err == nil {
-		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, &c.ticket)
+	if c.err = c.t.admit(ctx, c.sent, true, &c.pass, c.plan, now, deadline); c.err == nil {
+		c.pass.sent = time.Now()
+		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, &c.pass)
 	}
 }
 
@@ -128,14 +121,15 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	now := time.Now()
 	o := c.outcome()
 	a := c.attempt(o, now)
-	if !c.refused() {
-		c.t.pacer().Done(c.ticket, o, a.RetryAfter, a.RetryAfter > 0)
-	}
+	c.pass.done(c.t, o, a.RetryAfter)
 	deadline, _ := c.req.Context().Deadline()
 	d := c.plan.Next(o, a.RetryAfter, now, deadline)
 	if d.Action != policy.Stop {
 		if why := c.cannot(d, o, now, deadline); why != "" {
 			d = policy.Decision{Why: why, RetryAt: now.Add(d.Wait)}
+			if d.RetryAt.Before(c.turn) {
+				d.RetryAt = c.turn
+			}
 		}
 	}
 	c.decided = now
@@ -158,7 +152,7 @@ func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duratio
 // outcome classifies the attempt. A request that was never sent is final: the
 // limiter has had its say.
 func (c *call) outcome() classify.Outcome {
-	if c.refused() {
+	if c.pass.refused {
 		return classify.Outcome{Acted: classify.ActedNo}
 	}
 	if c.resp != nil && c.resp.Request == nil {
@@ -171,21 +165,19 @@ func (c *call) outcome() classify.Outcome {
 	return o
 }
 
-// refused reports whether the limiter did not let the attempt through.
-func (c *call) refused() bool {
-	var limited *limitError
-	return errors.As(c.err, &limited)
-}
-
 // cannot gets ready what was decided, or says why it cannot be done.
 func (c *call) cannot(d policy.Decision, o classify.Outcome, now, deadline time.Time) (why string) {
+	if c.t.Pacer == nil {
+		return c.prepare(d.Action)
+	}
 	key := pace.KeyOf(c.sent)
 	left, bound := c.plan.Left(now, deadline)
-	if turn := c.t.pacer().Turn(key); turn > left {
+	if turn := c.t.Pacer.Turn(key); turn > left {
+		c.turn = now.Add(turn)
 		return fmt.Sprintf("its turn, in %v, would outlast %s", turn.Round(time.Millisecond), bound)
 	}
-	if o.Class == classify.Transient && !c.policy.Hold && !c.t.pacer().Retry(key) {
-		return "the retry budget of this host is spent"
+	if d.Action == policy.Retry && o.Class == classify.Transient && !c.policy.Hold && !c.t.Pacer.Retry(key) {
+		return "the Pacer's retry budget is spent"
 	}
 	return c.prepare(d.Action)
 }
@@ -276,7 +268,7 @@ func (c *call) result() (*http.Response, error) {
 		}
 		return c.resp, nil
 	}
-	if len(c.history) == 1 && last.Class == classify.Final && !c.refused() {
+	if len(c.history) == 1 && last.Class == classify.Final && !c.pass.refused {
 		return nil, c.err // nothing was done about it, so nothing is said about it
 	}
 	if ctx := c.req.Context(); ctx.Err() != nil {

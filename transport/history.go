@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
-	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 )
 
@@ -81,10 +80,10 @@ func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
 		Acted:  o.Acted,
 		Code:   o.Code,
 		Err:    c.err,
-		Queued: c.queued,
+		Queued: c.pass.queued,
 	}
-	if !c.began.IsZero() {
-		a.Took = now.Sub(c.began)
+	if !c.pass.refused {
+		a.Took = now.Sub(c.pass.sent)
 	}
 	if c.resp != nil {
 		a.RequestID = c.resp.Header.Get("X-Socrata-Requestid")
@@ -132,8 +131,8 @@ type Event struct {
 }
 
 // tellSettled reports a first attempt that was the last.
-func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, ticket *pace.Ticket, queued time.Duration) {
-	c := &call{t: t, req: req, sent: sent, resp: resp, began: ticket.Sent(), queued: queued}
+func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, pass *admission) {
+	c := &call{t: t, req: req, sent: sent, resp: resp, pass: *pass}
 	defer func() {
 		if resp != nil { // the hook has panicked
 			resp.Body.Close()

@@ -105,7 +105,7 @@ func (c *call) unanswered() bool {
 	switch {
 	case c.req.Context().Err() != nil:
 		return false
-	case c.refused():
+	case c.pass.refused:
 		return true
 	case last.Class == classify.Final, last.Status == http.StatusAccepted:
 		return false

@@ -109,7 +109,7 @@ func TestPauseLongerThanMaxElapsedHandsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		busy := answer(429, "")
 		busy.Header.Set("Retry-After", "3600")
-		rt := &transport.Transport{Base: answers(busy, answer(504, "mine"))}
+		rt := &transport.Transport{Base: answers(busy, answer(504, "mine")), Pacer: new(pace.Pacer)}
 		if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || resp.StatusCode != 429 {
 			t.Fatalf("got %v, %v", resp, err)
 		}
@@ -119,6 +119,11 @@ func TestPauseLongerThanMaxElapsedHandsBack(t *testing.T) {
 		_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
 		var late *pace.TooLate
 		if !errors.As(err, &late) || !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 0 || late.Wait < 59*time.Minute {
+			t.Errorf("got %v after %v, want a refusal at once that tells the turn", err, time.Since(start))
+		}
+		// The policy bounds the wait where no deadline does.
+		_, err = rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if !errors.As(err, &late) || time.Since(start) != 0 {
 			t.Errorf("got %v after %v, want a refusal at once that tells the turn", err, time.Since(start))
 		}
 	})

@@ -57,8 +57,9 @@ type Transport struct {
 	Limiter interface{ Wait(context.Context) error }
 
 	// Pacer learns the limits of each quota from the answers and holds every
-	// request to them. Transports that share one share what it learns. If nil,
-	// the Transport has one of its own.
+	// request to them; see package pace for where it is weak. Transports that
+	// share one share what it learns. If nil, nothing is learned, and each
+	// request backs off by itself.
 	Pacer *pace.Pacer
 
 	// OnEvent is called after each attempt, from the goroutine of its
@@ -66,7 +67,6 @@ type Transport struct {
 	OnEvent func(Event)
 
 	queue pace.Queue // for the Limiter
-	own   pace.Pacer // if there is no Pacer
 }
 
 // RoundTrip sends req and returns the answer that settles it. See [Transport].
@@ -83,62 +83,105 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		timeout = p.AttemptTimeout
 	}
 	first, keep := keepBody(withoutSecrets(req))
-	var ticket pace.Ticket
-	queued, err := t.admit(first.Context(), first, false, &ticket)
+	var pass admission
 	var resp *http.Response
+	err := t.admitFirst(first, &pass)
 	if err == nil {
-		resp, err = t.send(first, timeout, &ticket)
+		pass.sent = time.Now()
+		resp, err = t.send(first, timeout, &pass)
 		if err == nil && classify.Settled(resp.StatusCode) {
-			t.pacer().Done(ticket, classify.Outcome{Status: resp.StatusCode}, 0, false)
+			pass.done(t, classify.Outcome{Status: resp.StatusCode}, 0)
 			keep.release()
 			if t.OnEvent != nil {
-				t.tellSettled(req, first, resp, &ticket, queued)
+				t.tellSettled(req, first, resp, &pass)
 			}
 			return resp, nil
 		}
 	}
 	c := newCall(t, req, first, keep)
-	c.ticket, c.queued, c.began, c.resp, c.err = ticket, queued, ticket.Sent(), resp, err
+	c.pass, c.resp, c.err = pass, resp, err
 	return c.run()
 }
 
-// admit waits until req may be sent, and tells how long that took. If it may
-// not be sent before ctx ends, its body is closed.
-func (t *Transport) admit(ctx context.Context, req *http.Request, again bool, ticket *pace.Ticket) (queued time.Duration, err error) {
-	if t.Limiter != nil {
-		came := time.Now()
-		err = t.queue.Wait(ctx, t.Limiter)
-		queued = time.Since(came)
-	}
-	if err == nil {
-		*ticket, err = t.pacer().WaitFor(ctx, req, again)
-		queued += ticket.Waited()
-	}
-	if err != nil {
-		closeBody(req)
-		return queued, &limitError{err}
-	}
-	return queued, nil
+// An admission is what the Pacer and the Limiter said to an attempt.
+type admission struct {
+	ticket  pace.Ticket
+	refused bool          // it was never sent
+	queued  time.Duration // how long it was held back
+	sent    time.Time     // zero if it was not
 }
 
-func (t *Transport) pacer() *pace.Pacer {
-	if t.Pacer != nil {
-		return t.Pacer
+// done tells the Pacer what came of the attempt.
+func (a *admission) done(t *Transport, o classify.Outcome, retryAfter time.Duration) {
+	if t.Pacer != nil && !a.refused {
+		t.Pacer.Done(a.ticket, o, retryAfter, retryAfter > 0)
 	}
-	return &t.own
+}
+
+// admitFirst admits a first attempt, mostly at once.
+func (t *Transport) admitFirst(req *http.Request, pass *admission) error {
+	if t.Limiter == nil {
+		if t.Pacer == nil {
+			return nil
+		}
+		var now bool
+		if pass.ticket, now = t.Pacer.Try(req); now {
+			return nil
+		}
+	}
+	ctx := req.Context()
+	p, ok := policy.FromContext(ctx)
+	if !ok {
+		p = t.Policy
+	}
+	deadline, _ := ctx.Deadline()
+	now := time.Now()
+	return t.admit(ctx, req, false, pass, p.Start(req, now), now, deadline)
+}
+
+// admit waits until req may be sent: as long as run lets it, except that the
+// user's own Limiter may hold a first attempt as long as it likes. If req may
+// not be sent, its body is closed.
+func (t *Transport) admit(ctx context.Context, req *http.Request, again bool, pass *admission, run *policy.Run, now, deadline time.Time) (err error) {
+	*pass = admission{}
+	if t.Pacer == nil && t.Limiter == nil {
+		return nil
+	}
+	within := ctx
+	if left, bound := run.Left(now, deadline); bound != "" {
+		var cancel context.CancelFunc
+		within, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
+		defer cancel()
+	}
+	if t.Pacer != nil {
+		pass.ticket, err = t.Pacer.WaitFor(within, req, again)
+	}
+	if again {
+		ctx = within
+	}
+	if err == nil && t.Limiter != nil {
+		if err = t.queue.Wait(ctx, t.Limiter); err != nil && t.Pacer != nil {
+			t.Pacer.Abandon(pass.ticket)
+		}
+	}
+	pass.queued = time.Since(now)
+	if err != nil {
+		pass.refused = true
+		closeBody(req)
+		return &limitError{err}
+	}
+	return nil
 }
 
 // send makes one attempt. The ticket is given back only if Base panics: what
 // came of the attempt is told later.
-func (t *Transport) send(req *http.Request, timeout time.Duration, ticket *pace.Ticket) (*http.Response, error) {
+func (t *Transport) send(req *http.Request, timeout time.Duration, pass *admission) (resp *http.Response, err error) {
 	back := false
 	defer func() {
-		if !back {
-			t.pacer().Abandon(*ticket)
+		if !back && t.Pacer != nil {
+			t.Pacer.Abandon(pass.ticket)
 		}
 	}()
-	var resp *http.Response
-	var err error
 	if timeout > 0 {
 		resp, err = sendWithin(t.base(), req, timeout)
 	} else {

@@ -80,15 +80,20 @@ func TestContractWithEverything(t *testing.T) {
 			Base:    base,
 			Policy:  policy.Policy{AttemptTimeout: 10 * time.Minute},
 			Limiter: rate.NewLimiter(1000, 1),
+			Pacer:   new(pace.Pacer),
 			OnEvent: func(transport.Event) {},
 		}}
 	})
 }
 
 func TestFirstAttemptDoesNotAllocate(t *testing.T) {
-	for _, method := range []string{"GET", "POST"} {
+	for _, row := range []struct {
+		method string
+		pacer  *pace.Pacer
+	}{{"GET", nil}, {"POST", nil}, {"GET", new(pace.Pacer)}} {
+		method := row.method
 		resp := &http.Response{StatusCode: 200, Body: http.NoBody}
-		rt := &transport.Transport{Base: baseFunc(func(*http.Request) (*http.Response, error) { return resp, nil })}
+		rt := &transport.Transport{Pacer: row.pacer, Base: baseFunc(func(*http.Request) (*http.Response, error) { return resp, nil })}
 		req := newRequest(t, method, "http://data.test/", strings.NewReader("body with GetBody"))
 		if n := testing.AllocsPerRun(1000, func() {
 			if _, err := rt.RoundTrip(req); err != nil {
@@ -644,6 +649,61 @@ func TestPanickingBaseGivesItsTicketBack(t *testing.T) {
 	if s := p.Snapshot(); len(s) != 1 || s[0].InFlight != 0 {
 		t.Errorf("%+v, want nothing in flight", s)
 	}
+}
+
+func TestNestedTransportsGiveTheirTicketsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace.Pacer
+		rt := &transport.Transport{Pacer: &p, Base: &transport.Transport{
+			Base:    answers(answer(200, "")),
+			Limiter: rate.NewLimiter(rate.Every(time.Minute), 1),
+		}}
+		for range 7 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
+			if err == nil {
+				resp.Body.Close()
+			}
+			cancel()
+		}
+		if s := p.Snapshot(); len(s) != 1 || s[0].InFlight != 0 {
+			t.Errorf("%+v, want nothing in flight", s)
+		}
+	})
+}
+
+func TestLimiterHoldsBehindThePacer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		perSecond := make(map[int64]int)
+		n := 0
+		var mu sync.Mutex
+		base := baseFunc(func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			perSecond[time.Now().Unix()]++
+			if n++; n == 5 {
+				resp := answer(429, "")
+				resp.Header.Set("Retry-After", "60")
+				return resp, nil
+			}
+			return answer(200, ""), nil
+		})
+		rt := &transport.Transport{Base: base, Pacer: new(pace.Pacer), Limiter: rate.NewLimiter(10, 1), Policy: policy.Batch()}
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() {
+				if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || resp.StatusCode != 200 {
+					t.Errorf("got %v, %v", resp, err)
+				}
+			})
+		}
+		wg.Wait()
+		for at, n := range perSecond {
+			if n > 11 {
+				t.Errorf("sent %d in second %d, the Limiter allows 10", n, at)
+			}
+		}
+	})
 }
 
 func TestSameOriginRedirectOfABaseWithoutRequest(t *testing.T) {
