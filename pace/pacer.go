@@ -111,7 +111,7 @@ func (p *Pacer) Done(t Ticket, o classify.Outcome, retryAfter time.Duration, ask
 		return
 	}
 	what := meaningOf(o)
-	if shut := l.leave(); shut || what != accepted {
+	if shut := l.leave(); shut || what != accepted || t.cap != nil {
 		l.done(t, what, answer{status: o.Status, retryAfter: retryAfter, asked: asked})
 		return
 	}
