@@ -1,0 +1,153 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sodahttp/sodahttp/pace"
+	"github.com/sodahttp/sodahttp/policy"
+	"github.com/sodahttp/sodahttp/transport"
+)
+
+func TestAttemptTimeoutOfOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, context.Cause(r.Context())
+		})}
+		ctx := policy.NewContext(t.Context(), oneSecond)
+		start := time.Now()
+		_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("got %v after %v, want a timeout after a second", err, time.Since(start))
+		}
+	})
+}
+
+func TestGetBodyThatGivesNone(t *testing.T) {
+	req := newRequest(t, "PUT", "http://data.test/", strings.NewReader("x"))
+	req.GetBody = func() (io.ReadCloser, error) { return nil, nil }
+	resp, err := (&transport.Transport{Base: answers(answer(503, "whole"))}).RoundTrip(req)
+	if err != nil || resp.StatusCode != 503 || !strings.Contains(transport.History(resp)[0].Why, "GetBody gave none") {
+		t.Errorf("got %v, %v, want the 503 and the reason", resp, err)
+	}
+}
+
+// onceOnly must not be read after its end.
+type onceOnly struct {
+	io.Reader
+	over bool
+}
+
+func (o *onceOnly) Read(p []byte) (int, error) {
+	if o.over {
+		return 0, errors.New("read after the end")
+	}
+	n, err := o.Reader.Read(p)
+	o.over = err != nil
+	return n, err
+}
+
+func TestBodyIsNotReadAfterItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			b, err := io.ReadAll(r.Body)
+			r.Body.Close()
+			if got = append(got, string(b)); err != nil {
+				t.Error(err)
+			}
+			if len(got) == 1 {
+				return answer(503, ""), nil
+			}
+			return answer(200, ""), nil
+		})}
+		if _, err := rt.RoundTrip(newRequest(t, "PUT", "http://data.test/", &onceOnly{Reader: strings.NewReader("all")})); err != nil || strings.Join(got, " ") != "all all" {
+			t.Errorf("sent %q, %v", got, err)
+		}
+	})
+}
+
+func TestErrorNamesTheLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		rt := &transport.Transport{Base: answers(answer(504, ""))}
+		_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
+		if want := "sodahttp: context canceled: the context ended during the wait (last answer: 504)"; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	})
+}
+
+func TestRetryBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &transport.Transport{Pacer: new(pace.Pacer), Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Millisecond)
+			return answer(504, ""), nil
+		})}
+		spent := 0
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+				if err != nil || resp.StatusCode != 504 {
+					t.Errorf("got %v, %v", resp, err)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				h := transport.History(resp)
+				if strings.Contains(h[len(h)-1].Why, "budget") {
+					spent++
+				}
+			})
+		}
+		wg.Wait()
+		if spent < 50 {
+			t.Errorf("%d of 100 requests were told that the budget is spent", spent)
+		}
+	})
+}
+
+// TestTurnTooLate: a pause that others were told of ends a request with its
+// last answer whole, and the time of its turn.
+func TestTurnTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &transport.Transport{Pacer: new(pace.Pacer), Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			resp := answer(429, "busy")
+			if r.URL.Path == "/long" {
+				resp.Header.Set("Retry-After", "3600")
+			} else {
+				time.Sleep(time.Second)
+			}
+			return resp, nil
+		})}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/short", nil))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			h := transport.History(resp)
+			b, _ := io.ReadAll(resp.Body)
+			if last := h[len(h)-1]; string(b) != "busy" || !strings.Contains(last.Why, "its turn") || time.Until(last.RetryAt) < 59*time.Minute-5*time.Second {
+				t.Errorf("%q, %+v", b, last)
+			}
+		})
+		time.Sleep(100 * time.Millisecond)
+		if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/long", nil)); err != nil || resp.StatusCode != 429 {
+			t.Errorf("got %v, %v", resp, err)
+		}
+		wg.Wait()
+	})
+}
