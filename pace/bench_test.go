@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -68,24 +69,51 @@ func BenchmarkParallel(b *testing.B) {
 	})
 }
 
-// A limit that is never reached: every send takes the lock, none waits.
+// Limits that are never reached: every send takes the lock, none waits. There
+// are several, since the highest that can be restored would be reached.
 func BenchmarkPaced(b *testing.B) {
-	var p pace.Pacer
-	k, ctx := pace.KeyOf(tokenRequest(b)), context.Background()
-	if err := p.UnmarshalJSON([]byte(`{"version":1,"quotas":[{"scheme":"https","host":"data.example.org","rate":900000,"tag":` + tagOf(k) + `}]}`)); err != nil {
-		b.Fatal(err)
-	}
+	p, keys := pacedKeys(b)
+	ctx, i := context.Background(), 0
 	b.ReportAllocs()
 	for b.Loop() {
-		t, _ := p.Wait(ctx, k, false)
+		t, _ := p.Wait(ctx, keys[i%len(keys)], false)
 		p.Done(t, good, 0, false)
+		i++
 	}
 }
 
-// tagOf returns the tag that saved state knows k by.
-func tagOf(k pace.Key) string {
-	var p pace.Pacer
-	t, _ := p.Wait(context.Background(), k, false)
-	p.Done(t, good, 0, false)
-	return strconv.Itoa(int(p.Snapshot()[0].Tag))
+// pacedKeys returns quotas that are limited, and a Pacer that knows it.
+func pacedKeys(t testing.TB) (*pace.Pacer, []pace.Key) {
+	t.Helper()
+	var (
+		keys   []pace.Key
+		quotas []string
+	)
+	for i := range 16 {
+		host := "data" + strconv.Itoa(i) + ".example.org"
+		keys = append(keys, pace.KeyOf(request(t, "https://"+host+"/resource/6zsd-86xi.json")))
+		quotas = append(quotas, `{"scheme":"https","host":"`+host+`","rate":900000}`)
+	}
+	p := &pace.Pacer{}
+	if err := p.UnmarshalJSON([]byte(`{"version":1,"quotas":[` + strings.Join(quotas, ",") + `]}`)); err != nil {
+		t.Fatal(err)
+	}
+	return p, keys
+}
+
+// Nobody who need not wait costs an allocation, limit or not.
+func TestPacedAllocatesNothing(t *testing.T) {
+	p, keys := pacedKeys(t)
+	ctx, i := context.Background(), 0
+	send := func() {
+		k, _ := p.Wait(ctx, keys[i%len(keys)], false)
+		p.Done(k, good, 0, false)
+		i++
+	}
+	for range 1000 * len(keys) { // until the slow start is over and the datasets are known
+		send()
+	}
+	if n := testing.AllocsPerRun(100, send); n != 0 {
+		t.Errorf("%v allocations for each send, want none", n)
+	}
 }

@@ -102,7 +102,10 @@ func (s *closed) turn(_ *line, now time.Duration) time.Duration {
 	return s.next
 }
 
-func (s *closed) sent(_ *line, t *Ticket, _ bool) { s.probing, s.probe = true, t.seq }
+func (s *closed) sent(_ *line, t Ticket, _ bool) float32 {
+	s.probing, s.probe = true, t.seq
+	return 0
+}
 
 // returned is called for whatever comes back. After a probe, the next one
 // waits, even if nothing was learned from it.

@@ -61,8 +61,9 @@ type state interface {
 	// turnKnown returns the earliest time that the head can be sent, as far as
 	// is planned already, else 0.
 	turnKnown() time.Duration
-	// sent says that t was sent, and whether it had to wait.
-	sent(l *line, t *Ticket, waited bool)
+	// sent says that t was sent, and whether it had to wait. It returns the
+	// pace that it was sent at, 0 if there is none.
+	sent(l *line, t Ticket, waited bool) float32
 	// idle says that the queue is empty.
 	idle(l *line, now time.Duration)
 	accepted(l *line, t Ticket, now time.Duration)
@@ -89,16 +90,20 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	if ctx.Err() != nil {
 		return Ticket{}, context.Cause(ctx)
 	}
-	w := &waiter{dataset: dataset, deadline: never}
-	if at, ok := ctx.Deadline(); ok {
-		w.deadline = at.Sub(l.born)
-	}
 	l.mu.Lock()
 	if l.retired {
 		l.mu.Unlock()
 		return Ticket{}, errRetired
 	}
 	l.shut()
+	if t, ok := l.pass(dataset, now); ok {
+		l.mu.Unlock()
+		return t, nil
+	}
+	w := &waiter{dataset: dataset, deadline: never}
+	if at, ok := ctx.Deadline(); ok {
+		w.deadline = at.Sub(l.born)
+	}
 	l.queue.push(w, retry)
 	l.dispatch(now)
 	if w.list != nil {
@@ -117,6 +122,16 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	case <-ctx.Done():
 		return Ticket{}, l.cancel(ctx, w)
 	}
+}
+
+// pass lets a caller send at once if nobody is before him and his turn is now.
+func (l *line) pass(dataset string, now time.Duration) (t Ticket, ok bool) {
+	if l.queue.len() > 0 || l.full(dataset) || now < l.resume || l.state.turn(l, now) > now {
+		return Ticket{}, false
+	}
+	t = l.send(dataset, false, now)
+	l.dispatch(now)
+	return t, true
 }
 
 // cancel takes w out of the queue. If its turn came meanwhile it is given back.
@@ -166,13 +181,19 @@ func (l *line) dispatch(now time.Duration) {
 // grant lets w send.
 func (l *line) grant(w *waiter, now time.Duration) {
 	w.list.remove(w)
-	seq, n := l.enter()
-	w.ticket = Ticket{line: l, seq: seq, at: now, n: int32(n)}
-	l.state.sent(l, &w.ticket, w.ready != nil)
-	l.track(w.dataset, &w.ticket)
+	w.ticket = l.send(w.dataset, w.ready != nil, now)
 	if w.ready != nil {
 		close(w.ready)
 	}
+}
+
+// send counts a send, and says whether it had to wait.
+func (l *line) send(dataset string, waited bool, now time.Duration) Ticket {
+	seq, n := l.enter()
+	t := Ticket{line: l, seq: seq, at: now, n: int32(n)}
+	t.pace = l.state.sent(l, t, waited)
+	l.track(dataset, &t)
+	return t
 }
 
 // done is the part of Done that takes the lock.

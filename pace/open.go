@@ -14,11 +14,11 @@ type open struct{}
 // queries at once must not be met by sixty-four.
 const firstFlight = 6
 
-func (*open) mode() Mode                           { return Open }
-func (*open) rate(time.Duration) float64           { return 0 }
-func (*open) turnKnown() time.Duration             { return 0 }
-func (*open) idle(*line, time.Duration)            {}
-func (*open) sent(l *line, t *Ticket, waited bool) {}
+func (*open) mode() Mode                       { return Open }
+func (*open) rate(time.Duration) float64       { return 0 }
+func (*open) turnKnown() time.Duration         { return 0 }
+func (*open) idle(*line, time.Duration)        {}
+func (*open) sent(*line, Ticket, bool) float32 { return 0 }
 
 func (*open) turn(l *line, now time.Duration) time.Duration {
 	if l.inFlight() < int(l.allow.Load()) {

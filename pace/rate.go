@@ -183,19 +183,19 @@ func (s *paced) turnKnown() time.Duration {
 
 func (s *paced) idle(l *line, now time.Duration) { s.drop(l, now) }
 
-func (s *paced) sent(l *line, t *Ticket, waited bool) {
+func (s *paced) sent(l *line, t Ticket, waited bool) float32 {
 	s.held = false
-	t.pace = float32(s.lim.Limit())
 	if waited {
 		s.climb += t.at - max(s.sentAt, min(l.resume, t.at))
 	}
 	if l.resume > l.cutAt && (!s.rest || s.ramp > 0) {
-		s.rest, s.rested = true, mark{at: t.at, good: l.good(*t)}
+		s.rest, s.rested = true, mark{at: t.at, good: l.good(t)}
 	}
 	s.sentAt = t.at
-	if l.good(*t)-s.cut().good > provenSends {
+	if l.good(t)-s.cut().good > provenSends {
 		s.proven = true
 	}
+	return float32(s.lim.Limit())
 }
 
 func (s *paced) accepted(l *line, t Ticket, _ time.Duration) {
