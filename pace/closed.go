@@ -152,15 +152,18 @@ func (s *closed) accepted(l *line, t Ticket, now time.Duration) {
 // than the server allows.
 func (s *closed) estimate(l *line, good float64, now time.Duration) (base float64, wide time.Duration) {
 	before := l.paced.base
-	last := mark{}
 	base = good / now.Seconds()
-	if s.times > 0 {
-		base = 0
-		for _, m := range s.reopened[:min(s.times, len(s.reopened))] {
-			base = max(base, (good-m.good)/(now-m.at).Seconds())
-			if m.at > last.at {
-				last = m
-			}
+	last, whole := mark{}, mark{}
+	for _, m := range s.reopened[:min(s.times, len(s.reopened))] {
+		if m.at > last.at {
+			last = m
+		}
+		if good-m.good < fewSends {
+			continue // it was open for a stray request only
+		}
+		base = max(base, (good-m.good)/(now-m.at).Seconds())
+		if m.at > whole.at {
+			whole = m
 		}
 	}
 	base = max(base, 1/max(l.run.to-l.run.at, time.Second).Seconds())
@@ -171,7 +174,7 @@ func (s *closed) estimate(l *line, good float64, now time.Duration) (base float6
 		return max(base, almost*before), 0
 	}
 	if now-s.at > shortClose {
-		wide = min(now-last.at, longestWindow)
+		wide = min(now-whole.at, longestWindow)
 	}
 	return base, wide
 }
