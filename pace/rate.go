@@ -18,6 +18,7 @@ type paced struct {
 	held bool             // whether there is one
 
 	base   float64       // the rate believed in, per second
+	noise  float64       // between one cut's pace and the next, as a share of it, smoothed
 	trust  float64       // how well base has been confirmed, in [minTrust, 1]
 	climb  time.Duration // time spent at the pace since the last cut
 	sentAt time.Duration // the last send, or the end of a pause after it
@@ -45,7 +46,9 @@ type mark struct {
 }
 
 const (
-	step = 0.05 // the pace starts this far below base and climbs as far above: room for the noise of one measurement
+	mostStep  = 0.05 // the pace starts this far below base and climbs as far above: room for the noise of one measurement
+	leastStep = 0.02 // and this far if measurements agree: a limit moves a little
+	noises    = 3    // mean deviations of a measurement that a step has room for
 
 	minTrust    = 1.0 / 8              // of a base that was never confirmed
 	climbSends  = 150                  // sends that a trusted climb takes: one reject in 150 is two thirds of a percent
@@ -73,6 +76,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 		s.lim = rate.NewLimiter(rate.Limit(base), 1)
 		s.trust = minTrust
 		s.saved = -1
+		s.noise = mostStep
 	}
 	s.ramp = 1
 	s.marked = 0
@@ -97,13 +101,17 @@ func (*paced) mode() Mode { return Paced }
 func (s *paced) rate(time.Duration) float64 {
 	whole := s.climbTime().Seconds()
 	up := s.climb.Seconds()
-	r := s.base * (1 - step + 2*step*min(up/whole, 1))
+	r := s.base * (1 - s.step() + 2*s.step()*min(up/whole, 1))
 	if up > whole {
 		doublings, _ := s.doublings()
 		r *= math.Exp2(doublings)
 	}
 	return r
 }
+
+// step returns how far from base the pace goes: it needs no more room than the
+// measurements' noise.
+func (s *paced) step() float64 { return min(max(noises*s.noise, leastStep), mostStep) }
 
 // climbTime returns how long the pace takes from below base to above.
 func (s *paced) climbTime() time.Duration {
@@ -261,7 +269,9 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 
 // confirm compares the pace at a cut with the one at the cut before.
 func (s *paced) confirm(cur float64) {
-	if math.Abs(cur-s.cutPace) <= agrees*s.cutPace {
+	off := math.Abs(cur-s.cutPace) / s.cutPace
+	s.noise += (min(off, mostStep) - s.noise) / 2
+	if off <= agrees {
 		if s.saved < 0 {
 			s.saved = s.burst(s.base)
 		}
@@ -334,14 +344,14 @@ func (s *paced) slope() float64 {
 		_, perSecond := s.doublings()
 		return s.rate(0) * math.Ln2 * perSecond
 	}
-	return s.base * 2 * step / s.climbTime().Seconds()
+	return s.base * 2 * s.step() / s.climbTime().Seconds()
 }
 
 // further returns the base after a cut that was not deep enough: what the
 // rejects since have measured, or else deeper each time.
 func (s *paced) further(l *line, cur float64, m mark) (base float64, guess bool) {
 	s.again++
-	f := max(1-step*float64(int(1)<<min(s.again, 5)), blindCut)
+	f := max(1-mostStep*float64(int(1)<<min(s.again, 5)), blindCut)
 	if !s.proven {
 		f = blindCut
 		if m.good <= s.cut().good {
