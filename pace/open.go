@@ -41,6 +41,7 @@ func (*open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	inFlight := l.inFlight() + 1
 	l.paced.begin(l, float64(inFlight)/2/l.trip.mean.Seconds(), now)
 	*l.paced.cut() = mark{t.at, l.good(t), t.seq}
+	l.paced.wall.hit(a, l.good(t))
 	if a.asked {
 		l.paced.pause = a.retryAfter
 	}

@@ -198,6 +198,39 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// A window that asks for a long pause at its end is met at full speed only
+// once: the ends of the next are approached at a walk.
+func TestWindowWithRetryAfter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		s := &server{burst: 500, reject: throttled, hint: 31 * time.Second}
+		var wg sync.WaitGroup
+		wg.Go(func() { s.work(&p, key(t, "a.example"), 32, 125*time.Second) })
+		for range 5 { // the last for those still waiting at the end
+			s.mu.Lock()
+			s.tokens, s.at = 500, time.Now()
+			s.mu.Unlock()
+			time.Sleep(30 * time.Second)
+		}
+		wg.Wait()
+		if good := s.sent - s.bad; good < 2000 || s.bad > 32+3*3 {
+			t.Errorf("%d good, %d bad of 2000 possible", good, s.bad)
+		}
+	})
+}
+
+// A slow bucket's long pauses do not make it a window.
+func TestSlowBucketWithRetryAfter(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		s := &server{rate: 0.2, burst: 1, reject: throttled, hint: 5 * time.Second}
+		n := s.work(&p, key(t, "a.example"), 4, time.Hour)
+		if n < 0.75*720 || s.bad > n/10 {
+			t.Errorf("%d good, %d bad of 720 possible", n, s.bad)
+		}
+	})
+}
+
 // Without a limit there is nothing to pay but a few round trips, once.
 func TestUnlimited(t *testing.T) {
 	bubble(t, func(t *testing.T) {

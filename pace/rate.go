@@ -25,6 +25,7 @@ type paced struct {
 	ramp   float64       // what is sent per round trip while the pace is new; 0 when over
 	pause  time.Duration // the server's Retry-After, as last asked; 0 if it does not ask
 	wide   time.Duration // how long base may be held longer; see closed
+	wall   wall          // where a window ended
 
 	rest    bool    // there was a pause since the last cut
 	rested  mark    // the first send at full pace after it
@@ -167,6 +168,9 @@ func (s *paced) tune(l *line, now time.Duration) {
 			s.ramp = 0
 		}
 	}
+	if s.wall.near(float64(int64(l.sent() - l.bad))) {
+		r = min(r, walking/max(l.trip.mean, time.Millisecond).Seconds())
+	}
 	t := l.date(now)
 	s.lim.SetLimitAt(t, rate.Limit(r))
 	if burst := 1 + int(r*slack.Seconds()); burst != s.lim.Burst() {
@@ -216,7 +220,12 @@ func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	m := mark{t.at, l.good(t), t.seq}
 	news := l.isNews(t)
 	if news {
-		s.decrease(l, t, m, now)
+		if s.wall.hit(a, m.good) {
+			s.rest = false
+			s.set(l, s.base, now) // it says nothing about the pace
+		} else {
+			s.decrease(l, t, m, now)
+		}
 		s.pause = 0
 		if a.asked {
 			s.pause = a.retryAfter
