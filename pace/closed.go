@@ -23,6 +23,7 @@ const (
 	downRun       = 4                // rejects in a row, with nothing good between
 	downSends     = 4                // that span what would have been so many sends
 	maxInterval   = 2 * time.Second  // between probes: full speed comes back within 3 s
+	windowShare   = 0.05             // of the time that 429s have closed it already: a window that long is not over in a moment
 	probeJitter   = 0.15             // so that many processes do not probe in step
 	shortClose    = 3 * time.Second  // a pause by 429 that is shorter does not show a window
 	fewSends      = 50               // between re-openings: too few to show a rate
@@ -87,7 +88,11 @@ func (l *line) close(a answer, now time.Duration) {
 // wait sets the time of the next probe.
 func (s *closed) wait(now time.Duration) {
 	s.next = now + time.Duration(float64(s.interval)*(1+probeJitter*(2*rand.Float64()-1)))
-	s.interval = min(2*s.interval, maxInterval)
+	longest := maxInterval
+	if s.throttle {
+		longest = max(longest, time.Duration(windowShare*float64(now-s.at)))
+	}
+	s.interval = min(2*s.interval, longest)
 }
 
 func (*closed) mode() Mode                 { return Closed }
