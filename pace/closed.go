@@ -12,6 +12,8 @@ type closed struct {
 	at       time.Duration // since when
 	probing  bool          // a probe is in flight
 	probe    uint64        // its number
+	probed   time.Duration // when it was sent
+	probes   int           // so far
 	next     time.Duration // when the next goes
 	interval time.Duration
 	throttle bool    // it was 429 that closed it
@@ -24,6 +26,7 @@ const (
 	downSends     = 4                // that span what would have been so many sends
 	maxInterval   = 2 * time.Second  // between probes: full speed comes back within 3 s
 	windowShare   = 0.05             // of the time that 429s have closed it already: a window that long is not over in a moment
+	patience      = 10 * time.Second // with a probe that is not answered: it may be a long export
 	probeJitter   = 0.15             // so that many processes do not probe in step
 	shortClose    = 3 * time.Second  // a pause by 429 that is shorter does not show a window
 	fewSends      = 50               // between re-openings: too few to show a rate
@@ -102,13 +105,14 @@ func (*closed) idle(*line, time.Duration)  {}
 
 func (s *closed) turn(_ *line, now time.Duration) time.Duration {
 	if s.probing {
-		return never
+		return max(s.next, s.probed+patience)
 	}
 	return s.next
 }
 
 func (s *closed) sent(_ *line, t Ticket, _ bool) float32 {
-	s.probing, s.probe = true, t.seq
+	s.probing, s.probe, s.probed = true, t.seq, t.at
+	s.probes++
 	return 0
 }
 

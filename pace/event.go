@@ -52,7 +52,18 @@ func (l *line) tell(e Event, now time.Duration) {
 		return
 	}
 	e.Time, e.Key, e.Mode, e.Rate = l.date(now), Key{quota: l.quota}.String(), l.mode(), l.state.rate(now)
-	l.pacer.OnEvent(e)
+	l.told = append(l.told, e)
+}
+
+// unlock tells what has happened, once the lock is no longer held: whatever
+// OnEvent does, it does not do it to other callers.
+func (l *line) unlock() {
+	told := l.told
+	l.told = nil
+	l.mu.Unlock()
+	for _, e := range told {
+		l.pacer.OnEvent(e)
+	}
 }
 
 // String describes e in one line.

@@ -43,6 +43,8 @@ type line struct {
 	cutSeq   uint64        // what was sent before it is old news
 	resume   time.Duration // nobody is sent before it
 	asked    bool          // a Retry-After has been obeyed since the last decrease
+	obeyed   time.Duration // the Retry-After that was
+	told     []Event       // to be told when the lock is free
 	pausing  bool          // the end of the pause has not been told yet
 	run      run
 	budget   budget
@@ -97,7 +99,7 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	}
 	l.shut()
 	if t, ok := l.pass(dataset, now); ok {
-		l.mu.Unlock()
+		l.unlock()
 		return t, nil
 	}
 	w := &waiter{dataset: dataset, deadline: never}
@@ -109,13 +111,21 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	if w.list != nil {
 		l.refuseLate(w, w.list.len-1+l.queue.before(w.list), now)
 	}
-	if w.list == nil {
-		l.mu.Unlock()
+	waits := w.list != nil
+	if waits {
+		w.ready = make(chan struct{})
+	}
+	told := false
+	defer func() {
+		if !told { // OnEvent has panicked
+			l.cancel(ctx, w)
+		}
+	}()
+	l.unlock()
+	told = true
+	if !waits {
 		return w.ticket, w.err
 	}
-	w.ready = make(chan struct{})
-	l.mu.Unlock()
-
 	select {
 	case <-w.ready:
 		return w.ticket, w.err
@@ -137,7 +147,7 @@ func (l *line) pass(dataset string, now time.Duration) (t Ticket, ok bool) {
 // cancel takes w out of the queue. If its turn came meanwhile it is given back.
 func (l *line) cancel(ctx context.Context, w *waiter) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	now := l.now()
 	if w.list != nil {
 		w.list.remove(w)
@@ -149,25 +159,42 @@ func (l *line) cancel(ctx context.Context, w *waiter) error {
 	return context.Cause(ctx)
 }
 
+// offer lets w send if its turn has come, and reports whether the next one's
+// may have. If not, the timer is set.
+func (l *line) offer(w *waiter, now time.Duration) bool {
+	if l.full(w.dataset) {
+		return true
+	}
+	at := l.resume
+	if at <= now {
+		at = l.state.turn(l, now)
+	}
+	if at > now {
+		l.arm(at, now)
+		return false
+	}
+	l.grant(w, now)
+	return true
+}
+
 // dispatch sends everybody whose turn has come and sets the timer for the
 // next. It is called whenever something has changed.
 func (l *line) dispatch(now time.Duration) {
 	if now >= l.resume {
 		l.endPause()
 	}
-	for w := range l.queue.all {
-		if l.full(w.dataset) {
-			continue
+	if l.state == &l.closed && l.closed.probes%2 == 1 {
+		for w := range l.queue.freshFirst {
+			if !l.offer(w, now) {
+				return
+			}
 		}
-		at := l.resume
-		if at <= now {
-			at = l.state.turn(l, now)
+	} else {
+		for w := range l.queue.all {
+			if !l.offer(w, now) {
+				return
+			}
 		}
-		if at > now {
-			l.arm(at, now)
-			return
-		}
-		l.grant(w, now)
 	}
 	l.disarm()
 	if l.queue.len() == 0 {
@@ -199,7 +226,7 @@ func (l *line) send(dataset string, waited bool, now time.Duration) Ticket {
 // done is the part of Done that takes the lock.
 func (l *line) done(t Ticket, what meaning, a answer) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	now := l.now()
 	l.learn(t, what, a, now)
 	l.dispatch(now)
@@ -256,10 +283,10 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 	if news {
 		l.asked = false
 	}
-	if !a.asked || a.retryAfter <= 0 || l.asked {
-		return
+	if !a.asked || a.retryAfter <= 0 || l.asked && a.retryAfter <= l.obeyed {
+		return // the same word again, a little later
 	}
-	l.asked = true
+	l.asked, l.obeyed = true, a.retryAfter
 	if until := now + min(a.retryAfter, l.pacer.maxPause(), never/2); until > l.resume {
 		l.resume = until
 		l.pausing = true
@@ -310,7 +337,7 @@ func (l *line) disarm() {
 // fire is what the timer does.
 func (l *line) fire() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	defer l.unlock()
 	l.armed = never
 	l.dispatch(l.now())
 }

@@ -70,8 +70,15 @@ func (q *queue) before(l *list) int {
 
 // all yields every waiter in the order of their turns. The waiter at hand may
 // be removed.
-func (q *queue) all(yield func(*waiter) bool) {
-	for _, l := range [...]*list{&q.retries, &q.fresh} {
+func (q *queue) all(yield func(*waiter) bool) { each(yield, &q.retries, &q.fresh) }
+
+// freshFirst yields them with new requests before retries. Every second probe
+// of a host that lets nothing through is chosen so: the retries may all be of
+// one dataset that is broken by itself.
+func (q *queue) freshFirst(yield func(*waiter) bool) { each(yield, &q.fresh, &q.retries) }
+
+func each(yield func(*waiter) bool, lists ...*list) {
+	for _, l := range lists {
 		for w := l.front; w != nil; {
 			next := w.next
 			if !yield(w) {

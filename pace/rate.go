@@ -47,6 +47,9 @@ type mark struct {
 }
 
 const (
+	slowest = 0.1 // sends per second: no quota is so small, and a server that refuses at random must not stop us
+	fastest = 1e6 // no server takes more, and a rate beyond it overflows
+
 	mostStep  = 0.05 // the pace starts this far below base and climbs as far above: room for the noise of one measurement
 	leastStep = 0.02 // and this far if measurements agree: a limit moves a little
 	noises    = 3    // mean deviations of a measurement that a step has room for
@@ -88,7 +91,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 
 // set starts a new climb around base.
 func (s *paced) set(l *line, base float64, now time.Duration) {
-	s.base = base
+	s.base = max(base, slowest)
 	s.climb = 0
 	s.sentAt = now
 	l.cutAt, l.cutSeq = now, l.sent()
@@ -107,7 +110,7 @@ func (s *paced) rate(time.Duration) float64 {
 		doublings, _ := s.doublings()
 		r *= math.Exp2(doublings)
 	}
-	return r
+	return min(r, fastest)
 }
 
 // step returns how far from base the pace goes: it needs no more room than the

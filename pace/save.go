@@ -34,7 +34,6 @@ type savedKey struct {
 
 const (
 	saveVersion = 1
-	fastest     = 1e6 // sends per second that a restored rate may claim
 )
 
 // MarshalJSON returns what was learned, for UnmarshalJSON of another run: a
@@ -107,12 +106,12 @@ func (p *Pacer) restore(l *line) {
 	delete(p.saved, k)
 	for name, limit := range s.Datasets {
 		if d := l.addDataset(name); d != nil && limit > 0 && limit < flying {
-			d.limit, d.needed = limit, limit
+			d.limit, d.needed, d.belief = limit, limit, 1
 			l.caps++
 		}
 	}
 	if s.Rate > 0 && s.Rate < fastest {
-		l.paced.begin(l, s.Rate, 0)
+		l.paced.begin(l, max(s.Rate, slowest), 0)
 		l.paced.trust = min(max(s.Trust/2, minTrust), 1) // limits may have changed meanwhile
 		l.paced.saved = min(max(s.Burst, 0), fastest)
 		l.paced.proven = true

@@ -1,0 +1,159 @@
+package pace_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
+)
+
+var (
+	busy429 = classify.Outcome{Class: classify.Throttled, Acted: classify.ActedNo, Status: 429}
+	out503  = classify.Outcome{Class: classify.Throttled, Status: 503}
+	fine    = classify.Outcome{Status: 200, Acted: classify.ActedYes}
+)
+
+func mustWait(t *testing.T, p *pace.Pacer, k pace.Key, retry bool) pace.Ticket {
+	t.Helper()
+	ticket, err := p.Wait(context.Background(), k, retry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ticket
+}
+
+func TestLongerRetryAfterOfTheSameFlightCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace.Pacer
+		var k pace.Key
+		one, two := mustWait(t, &p, k, false), mustWait(t, &p, k, false)
+		time.Sleep(100 * time.Millisecond)
+		p.Done(one, busy429, time.Second, true)
+		p.Done(two, busy429, time.Minute, true)
+		start := time.Now()
+		p.Done(mustWait(t, &p, k, true), fine, 0, false)
+		if waited := time.Since(start); waited < time.Minute {
+			t.Errorf("sent after %v, want the minute that the server asked for", waited)
+		}
+	})
+}
+
+func TestPanickingOnEventHarmsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pace.Pacer{OnEvent: func(pace.Event) { panic("hook") }}
+		var k pace.Key
+		func() {
+			defer func() { recover() }()
+			p.Done(mustWait(t, &p, k, false), busy429, time.Second, true)
+		}()
+		p.OnEvent = func(pace.Event) {}
+		done := make(chan bool)
+		go func() {
+			p.Done(mustWait(t, &p, k, true), fine, 0, false)
+			p.Snapshot()
+			close(done)
+		}()
+		select {
+		case <-done:
+		case <-time.After(time.Hour):
+			t.Fatal("the lock is still held")
+		}
+		if s := p.Snapshot(); s[0].InFlight != 0 || s[0].Waiting != 0 {
+			t.Errorf("%+v, want nobody in flight or waiting", s)
+		}
+	})
+}
+
+func TestEverySecondProbeIsANewRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace.Pacer
+		var k pace.Key
+		fresh := make(chan int, 1)
+		probes := 0
+		send := func(retry bool, until int) {
+			for range until {
+				ticket, err := p.Wait(t.Context(), k, retry)
+				if err != nil {
+					return
+				}
+				probes++
+				if !retry {
+					fresh <- probes
+				}
+				time.Sleep(10 * time.Millisecond)
+				p.Done(ticket, out503, 0, false)
+				retry = true
+			}
+		}
+		for range 6 {
+			go send(false, 1)
+		}
+		time.Sleep(time.Second)
+		for len(fresh) > 0 {
+			<-fresh
+		}
+		for range 20 {
+			go send(true, 5)
+		}
+		synctest.Wait()
+		before := probes
+		go send(false, 1)
+		if got := <-fresh; got-before > 3 {
+			t.Errorf("the new request was probe %d after it came, want one of the first", got-before)
+		}
+		time.Sleep(time.Hour) // until all have given up
+	})
+}
+
+func TestProbeThatIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace.Pacer
+		var k pace.Key
+		for range 4 {
+			var flight [6]pace.Ticket
+			for i := range flight {
+				flight[i] = mustWait(t, &p, k, true)
+			}
+			time.Sleep(50 * time.Millisecond)
+			for _, ticket := range flight {
+				p.Done(ticket, out503, 0, false)
+			}
+			if p.Snapshot()[0].Mode == pace.Closed {
+				break
+			}
+		}
+		if s := p.Snapshot(); s[0].Mode != pace.Closed {
+			t.Fatalf("%+v, want a host that lets nothing through", s)
+		}
+		hangs := mustWait(t, &p, k, true)
+		start := time.Now()
+		p.Done(mustWait(t, &p, k, true), fine, 0, false)
+		if waited := time.Since(start); waited > 15*time.Second {
+			t.Errorf("the next probe went after %v, want about 10s", waited)
+		}
+		p.Done(hangs, fine, 0, false)
+	})
+}
+
+func TestRestoredStateIsBounded(t *testing.T) {
+	for _, rate := range []string{"1e-300", "1e-9", "999999"} {
+		synctest.Test(t, func(t *testing.T) {
+			var p pace.Pacer
+			state := `{"version":1,"quotas":[{"scheme":"","host":"","rate":` + rate + `}]}`
+			if err := json.Unmarshal([]byte(state), &p); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			for range 3 {
+				p.Done(mustWait(t, &p, pace.Key{}, false), fine, 0, false)
+			}
+			if took := time.Since(start); took > time.Minute {
+				t.Errorf("a restored rate of %s makes 3 sends take %v", rate, took)
+			}
+		})
+	}
+}
