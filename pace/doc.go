@@ -20,11 +20,11 @@
 // Where it is weak:
 //
 //   - Every 429 and 503 counts as a matter of pace. A server that refuses a
-//     fifth of everything whatever the pace drives it down to almost nothing.
-//   - Retries go first. Where one dataset answers nothing but 503, probes are
-//     its retries, and requests for a healthy one of the same host wait.
-//   - A probe that is not answered holds the host; give the policy an
-//     AttemptTimeout. In the slow start six slow requests do the same.
+//     fifth of everything, whatever the pace, drives it down to almost nothing.
+//   - Retries go first. Where one dataset answers nothing but 503, requests
+//     for a healthy one of the same host get every second probe only.
+//   - A probe that is not answered holds the host for 10 s, and in the slow
+//     start six slow requests hold it until one is answered.
 //   - Of a Retry-After it obeys at most MaxPause, and that of a 500, 502 or 504
 //     holds its own request only.
 //   - A token that is added below, by the Base of a Transport, is not part of
