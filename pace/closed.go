@@ -25,7 +25,7 @@ const (
 	downRun       = 4                // rejects in a row, with nothing good between
 	downSends     = 4                // that span what would have been so many sends
 	maxInterval   = 2 * time.Second  // between probes: full speed comes back within 3 s
-	windowShare   = 0.05             // of the time that 429s have closed it already: a window that long is not over in a moment
+	windowShare   = 0.04             // of the time that 429s have closed it already: a window that long is not over in a moment
 	patience      = 10 * time.Second // with a probe that is not answered: it may be a long export
 	probeJitter   = 0.15             // so that many processes do not probe in step
 	shortClose    = 3 * time.Second  // a pause by 429 that is shorter does not show a window

@@ -3,6 +3,8 @@ package pace_test
 import (
 	"context"
 	"encoding/json"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,13 +46,18 @@ func TestLongerRetryAfterOfTheSameFlightCounts(t *testing.T) {
 
 func TestPanickingOnEventHarmsNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := pace.Pacer{OnEvent: func(pace.Event) { panic("hook") }}
+		var calm atomic.Bool
+		p := pace.Pacer{OnEvent: func(pace.Event) {
+			if !calm.Load() {
+				panic("hook")
+			}
+		}}
 		var k pace.Key
 		func() {
 			defer func() { recover() }()
 			p.Done(mustWait(t, &p, k, false), busy429, time.Second, true)
 		}()
-		p.OnEvent = func(pace.Event) {}
+		calm.Store(true)
 		done := make(chan bool)
 		go func() {
 			p.Done(mustWait(t, &p, k, true), fine, 0, false)
@@ -68,44 +75,40 @@ func TestPanickingOnEventHarmsNobodyElse(t *testing.T) {
 	})
 }
 
-func TestEverySecondProbeIsANewRequest(t *testing.T) {
+func TestNewRequestsAreProbesToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var p pace.Pacer
 		var k pace.Key
-		fresh := make(chan int, 1)
-		probes := 0
-		send := func(retry bool, until int) {
-			for range until {
-				ticket, err := p.Wait(t.Context(), k, retry)
-				if err != nil {
-					return
-				}
-				probes++
-				if !retry {
-					fresh <- probes
-				}
-				time.Sleep(10 * time.Millisecond)
-				p.Done(ticket, out503, 0, false)
-				retry = true
+		var probes atomic.Int32
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		send := func(retry bool) bool {
+			ticket, err := p.Wait(ctx, k, retry)
+			if err != nil {
+				return false
 			}
+			probes.Add(1)
+			time.Sleep(10 * time.Millisecond)
+			p.Done(ticket, out503, 0, false)
+			return true
 		}
-		for range 6 {
-			go send(false, 1)
+		for range 20 { // there is always a retry to send
+			wg.Go(func() {
+				for send(true) {
+				}
+			})
 		}
-		time.Sleep(time.Second)
-		for len(fresh) > 0 {
-			<-fresh
+		time.Sleep(time.Minute)
+		if s := p.Snapshot(); s[0].Mode != pace.Closed {
+			t.Errorf("%+v, want a host that lets nothing through", s)
 		}
-		for range 20 {
-			go send(true, 5)
+		before := probes.Load()
+		send(false)
+		if n := probes.Load() - before; n > 4 {
+			t.Errorf("the new request was probe %d after it came, want one of the first", n)
 		}
-		synctest.Wait()
-		before := probes
-		go send(false, 1)
-		if got := <-fresh; got-before > 3 {
-			t.Errorf("the new request was probe %d after it came, want one of the first", got-before)
-		}
-		time.Sleep(time.Hour) // until all have given up
+		cancel()
+		wg.Wait()
 	})
 }
 

@@ -862,11 +862,19 @@ func TestCancelledInPause(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var told []string
-		p := pace.Pacer{OnEvent: func(e pace.Event) { told = append(told, e.String()) }}
+		p := pace.Pacer{OnEvent: func(e pace.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, e.String())
+		}}
 		k := key(t, "a.example")
 		p.Done(wait(t, &p, k), throttled, time.Second, true)
 		p.Done(wait(t, &p, k), good, 0, false)
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
 		all := strings.Join(told, "\n")
 		for _, want := range []string{"https://a.example: rate changed", "mode changed, paced", "pause begun", "until 00:00:01", "pause ended"} {
 			if !strings.Contains(all, want) {

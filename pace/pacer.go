@@ -24,9 +24,10 @@ type Pacer struct {
 	// MaxPause bounds how long one Retry-After holds a quota. If 0, an hour.
 	MaxPause time.Duration
 
-	// OnEvent is told of every change of mode, pause and learned rate. It is
-	// called one event at a time per quota, in order, and must not call the
-	// Pacer. If nil, nobody is told.
+	// OnEvent is told of every change of mode, pause and learned rate, by
+	// whatever goroutine met it, so perhaps by several at once. It holds up
+	// that one only; some are a timer's, where a panic ends the program. If
+	// nil, nobody is told.
 	OnEvent func(Event)
 
 	latest atomic.Pointer[line]            // the line made last: most programs talk to one host
