@@ -48,6 +48,14 @@ type Ticket struct {
 	cap  *dataset      // whose concurrency it counts towards; nil if not counted
 }
 
+// Sent returns when the send was allowed; the zero time if it never was.
+func (t Ticket) Sent() time.Time {
+	if t.line == nil {
+		return time.Time{}
+	}
+	return t.line.date(t.at)
+}
+
 // Wait returns when the quota of k allows one more send, in the order of
 // calls, retries first. It returns the cause if ctx ends before, and at once if
 // ctx's deadline is before the send's turn: then the error is a [*TooLate],

@@ -87,7 +87,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var resp *http.Response
 	err := t.admitFirst(first, &pass)
 	if err == nil {
-		pass.sent = time.Now()
+		if pass.sent = pass.ticket.Sent(); t.Limiter != nil || t.Pacer == nil {
+			pass.sent = time.Now()
+		}
 		resp, err = t.send(first, timeout, &pass)
 		if err == nil && classify.Settled(resp.StatusCode) {
 			pass.done(t, classify.Outcome{Status: resp.StatusCode}, 0)
