@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/transport"
@@ -149,5 +151,35 @@ func TestTurnTooLate(t *testing.T) {
 			t.Errorf("got %v, %v", resp, err)
 		}
 		wg.Wait()
+	})
+}
+
+// slow is a timeout that knows nothing of contexts.
+type slow struct{}
+
+func (slow) Error() string { return "net/http: timeout awaiting response headers" }
+func (slow) Timeout() bool { return true }
+
+func TestErrorKeepsATimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := &http.Client{Transport: &transport.Transport{Base: baseFunc(func(*http.Request) (*http.Response, error) { return nil, slow{} })}}
+		_, err := client.Get("http://data.test/")
+		var timeout interface{ Timeout() bool }
+		var e *transport.Error
+		if !errors.As(err, &timeout) || !timeout.Timeout() || !errors.As(err, &e) || !e.Timeout() || len(e.History) != 5 {
+			t.Errorf("got %v, want a timeout after 5 attempts", err)
+		}
+	})
+}
+
+func TestAttemptTellsItsQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lim := rate.NewLimiter(rate.Every(2*time.Second), 1)
+		lim.Allow()
+		var text string
+		rt := &transport.Transport{Base: answers(answer(200, "")), Limiter: lim, OnEvent: func(e transport.Event) { text = e.Attempt.String() }}
+		if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || !strings.Contains(text, "queued 2s") {
+			t.Errorf("%q, %v, want the 2 s in the queue", text, err)
+		}
 	})
 }
