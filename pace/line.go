@@ -355,10 +355,7 @@ func (l *line) refuseAllLate(now time.Duration) {
 // refuseLate refuses w if its turn, with so many ahead of it, would come after
 // its deadline.
 func (l *line) refuseLate(w *waiter, ahead int, now time.Duration) bool {
-	turn := max(now, l.resume, l.state.turnKnown())
-	if r := l.state.rate(now); r > 0 {
-		turn += seconds(float64(ahead) / r)
-	}
+	turn := l.turnBehind(ahead, now)
 	if turn <= w.deadline {
 		return false
 	}

@@ -9,9 +9,15 @@ func (p *Pacer) Turn(k Key) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	turn := max(now, l.resume)
+	return l.turnBehind(l.queue.retries.len, now) - now
+}
+
+// turnBehind returns when a waiter with so many ahead of it would be sent, as
+// far as is known.
+func (l *line) turnBehind(ahead int, now time.Duration) time.Duration {
+	turn := max(now, l.resume, l.state.turnKnown())
 	if r := l.state.rate(now); r > 0 {
-		turn += seconds(float64(l.queue.retries.len) / r)
+		turn += seconds(float64(ahead) / r)
 	}
-	return turn - now
+	return turn
 }
