@@ -47,10 +47,7 @@ type call struct {
 }
 
 func newCall(t *Transport, req, out *http.Request, keep *kept) *call {
-	p, ok := policy.FromContext(req.Context())
-	if !ok {
-		p = t.Policy
-	}
+	p := t.policyOf(req)
 	return &call{t: t, req: req, out: out, sent: out, keep: keep, policy: p, plan: p.Start(out, time.Now())}
 }
 
@@ -107,9 +104,7 @@ func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 // again makes the attempt that was prepared.
 func (c *call) again() {
 	c.sent, c.next = c.next, nil
-	ctx, now := c.req.Context(), time.Now()
-	deadline, _ := ctx.Deadline()
-	if c.err = c.t.admit(ctx, c.sent, true, &c.pass, c.plan, now, deadline); c.err == nil {
+	if c.err = c.t.admit(c.sent, true, &c.pass, c.plan); c.err == nil {
 		c.pass.sent = time.Now()
 		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, &c.pass)
 	}

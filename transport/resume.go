@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -372,7 +371,7 @@ func (b *wholeBody) part(resp *http.Response) error {
 // skip passes over what was delivered, if it is what was delivered.
 func (b *wholeBody) skip(body io.Reader) error {
 	again := newSum(b.sum.seed)
-	if _, err := io.CopyN(again, &contextReader{b.req.Context(), b.closed, body}, b.good); err != nil {
+	if _, err := io.CopyN(again, body, b.good); err != nil {
 		if err == io.EOF {
 			return &changedError{"the length", fmt.Sprintf("%d bytes or more", b.good), "less"}
 		}
@@ -382,25 +381,6 @@ func (b *wholeBody) skip(body io.Reader) error {
 		return &changedError{"the data", "one", "another"}
 	}
 	return nil
-}
-
-// contextReader ends when the caller has gone.
-type contextReader struct {
-	ctx    context.Context
-	closed chan struct{}
-	io.Reader
-}
-
-func (r *contextReader) Read(p []byte) (int, error) {
-	select {
-	case <-r.closed:
-		return 0, http.ErrBodyReadAfterClose
-	default:
-	}
-	if r.ctx.Err() != nil {
-		return 0, pace.Cause(r.ctx)
-	}
-	return r.Reader.Read(p)
 }
 
 // Close ends a Read that is under way.

@@ -131,24 +131,27 @@ func (t *Transport) admitFirst(req *http.Request, pass *admission) error {
 			return nil
 		}
 	}
-	ctx := req.Context()
-	p, ok := policy.FromContext(ctx)
-	if !ok {
-		p = t.Policy
+	return t.admit(req, false, pass, t.policyOf(req).Start(req, time.Now()))
+}
+
+// policyOf returns the policy that req goes by.
+func (t *Transport) policyOf(req *http.Request) policy.Policy {
+	if p, ok := policy.FromContext(req.Context()); ok {
+		return p
 	}
-	deadline, _ := ctx.Deadline()
-	now := time.Now()
-	return t.admit(ctx, req, false, pass, p.Start(req, now), now, deadline)
+	return t.Policy
 }
 
 // admit waits until req may be sent: as long as run lets it, except that the
 // user's own Limiter may hold a first attempt as long as it likes. If req may
 // not be sent, its body is closed.
-func (t *Transport) admit(ctx context.Context, req *http.Request, again bool, pass *admission, run *policy.Run, now, deadline time.Time) (err error) {
+func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *policy.Run) (err error) {
 	*pass = admission{}
 	if t.Pacer == nil && t.Limiter == nil {
 		return nil
 	}
+	ctx, now := req.Context(), time.Now()
+	deadline, _ := ctx.Deadline()
 	within := ctx
 	if left, bound := run.Left(now, deadline); bound != "" {
 		var cancel context.CancelFunc
