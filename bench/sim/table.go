@@ -26,25 +26,30 @@ type Options struct {
 func Table(t *testing.T, w io.Writer, o Options) {
 	demand := map[string]float64{}
 	fmt.Fprintf(w, "%-28s %-10s %4s %6s %7s %7s %7s %7s %6s %6s %9s %9s  %s\n", "server", "client", "W", "eff", "rej%", "s.eff", "s.rej%", "failed", "tries", "jain", "longest", "allowed", "")
+	o.cells(func(m Model, workers int, c Client) {
+		var rs []Result
+		for _, seed := range o.Seeds {
+			id := fmt.Sprint(m.Name, workers, seed)
+			if _, ok := demand[id]; !ok {
+				demand[id] = demandOf(t, m, workers, seed, o.Length)
+			}
+			rs = append(rs, Run(t, m, c, workers, seed, o.Length, 0, demand[id]))
+		}
+		row(w, m, c, workers, rs)
+	})
+}
+
+// cells calls f for each server, number of workers and client that is chosen.
+func (o Options) cells(f func(m Model, workers int, c Client)) {
 	for _, m := range models(o.Held) {
 		if !chosen(m.Name, o.Models) {
 			continue
 		}
 		for _, workers := range o.Workers {
 			for _, c := range Clients {
-				if !chosen(c.Name, o.Clients) {
-					continue
+				if chosen(c.Name, o.Clients) {
+					f(m, workers, c)
 				}
-				var rs []Result
-				for _, seed := range o.Seeds {
-					id := fmt.Sprint(m.Name, workers, seed)
-					if _, ok := demand[id]; !ok {
-						demand[id] = demandOf(t, m, workers, seed, o.Length)
-					}
-					r := Run(t, m, c, workers, seed, o.Length, 0, demand[id])
-					rs = append(rs, r)
-				}
-				row(w, m, c, workers, rs)
 			}
 		}
 	}
@@ -54,31 +59,24 @@ func Table(t *testing.T, w io.Writer, o Options) {
 // as a share of the time it took.
 func Short(t *testing.T, w io.Writer, o Options) {
 	fmt.Fprintf(w, "%-28s %-10s %4s %10s %8s %7s %6s\n", "server", "client", "W", "ideal/took", "took", "rej%", "tries")
-	for _, m := range models(o.Held) {
+	o.cells(func(m Model, workers int, c Client) {
 		bucket, ok := m.Make().Limit.(*Bucket)
-		if !ok || m.Clients > 1 || !chosen(m.Name, o.Models) {
-			continue
+		if !ok || m.Clients > 1 {
+			return
 		}
-		for _, workers := range o.Workers {
-			for _, c := range Clients {
-				if !chosen(c.Name, o.Clients) {
-					continue
-				}
-				var rs []Result
-				for _, seed := range o.Seeds {
-					free := m
-					free.Make = func() *Server { s := m.Make(); s.Limit = Unlimited{}; return s }
-					least := Run(t, free, Bare, workers, seed, never, o.Jobs, 1).Elapsed.Seconds()
-					r := Run(t, m, c, workers, seed, never, o.Jobs, 1)
-					r.Efficiency = max(least, (float64(o.Jobs)-bucket.Burst)/bucket.Rate) / r.Elapsed.Seconds()
-					rs = append(rs, r)
-				}
-				slices.SortFunc(rs, func(a, b Result) int { return cmp.Compare(a.Efficiency, b.Efficiency) })
-				r := rs[len(rs)/2]
-				fmt.Fprintf(w, "%-28s %-10s %4d %10.2f %7.1fs %7.2f %6d\n", m.Name, c.Name, workers, r.Efficiency, r.Elapsed.Seconds(), 100*r.Rejected, r.MostTries)
-			}
+		var rs []Result
+		for _, seed := range o.Seeds {
+			free := m
+			free.Make = func() *Server { s := m.Make(); s.Limit = Unlimited{}; return s }
+			least := Run(t, free, Bare, workers, seed, never, o.Jobs, 1).Elapsed.Seconds()
+			r := Run(t, m, c, workers, seed, never, o.Jobs, 1)
+			r.Efficiency = max(least, (float64(o.Jobs)-bucket.Burst)/bucket.Rate) / r.Elapsed.Seconds()
+			rs = append(rs, r)
 		}
-	}
+		slices.SortFunc(rs, func(a, b Result) int { return cmp.Compare(a.Efficiency, b.Efficiency) })
+		r := rs[len(rs)/2]
+		fmt.Fprintf(w, "%-28s %-10s %4d %10.2f %7.1fs %7.2f %6d\n", m.Name, c.Name, workers, r.Efficiency, r.Elapsed.Seconds(), 100*r.Rejected, r.MostTries)
+	})
 }
 
 // never is longer than any job takes.
