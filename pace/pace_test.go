@@ -206,7 +206,10 @@ func TestWindowWithRetryAfter(t *testing.T) {
 		s := &server{burst: 500, reject: throttled, hint: 31 * time.Second}
 		var wg sync.WaitGroup
 		wg.Go(func() { s.work(&p, key(t, "a.example"), 32, 125*time.Second) })
-		for range 5 { // the last for those still waiting at the end
+		for i := range 5 {
+			if i == 4 { // for those still waiting when the work is over, and for nobody before
+				time.Sleep(6 * time.Second)
+			}
 			s.mu.Lock()
 			s.tokens, s.at = 500, time.Now()
 			s.mu.Unlock()
