@@ -65,7 +65,7 @@ func (r *run) bad(t Ticket, bad uint64) {
 
 // isDown reports whether the run is too long to be a matter of pace.
 func (l *line) isDown(t Ticket, a answer, now time.Duration) bool {
-	if l.run.n < downRun || !l.isNews(t) {
+	if l.run.n < l.doubt.downRun() || !l.isNews(t) {
 		return false
 	}
 	r := max(l.state.rate(now), l.run.pace)

@@ -47,6 +47,7 @@ type line struct {
 	told     []Event       // to be told when the lock is free
 	pausing  bool          // the end of the pause has not been told yet
 	run      run
+	doubt    doubt
 	budget   budget
 	datasets map[string]*dataset // that were sent to since the first reject
 	caps     int                 // how many of them have a limit
@@ -238,6 +239,7 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 	l.closed.returned(t, now)
 	switch what {
 	case accepted:
+		l.doubt.settled(l, t, 0, now)
 		if t.cap != nil {
 			t.cap.passed(t)
 		}
@@ -245,6 +247,9 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 		l.state.accepted(l, t, now)
 	case rejected, down:
 		l.run.bad(t, l.bad)
+		if what == rejected {
+			l.doubt.settled(l, t, 1, now)
+		}
 		l.refuse(t, what, a, now)
 		l.bad++
 	}
@@ -262,6 +267,8 @@ func (l *line) refuse(t Ticket, what meaning, a answer, now time.Duration) {
 	case l.isDown(t, a, now):
 		l.close(a, now)
 	case what == down:
+	case l.doubt.excuses(t):
+		l.hold(a, l.isNews(t), now)
 	case l.blames(t, now):
 		l.hold(a, true, now)
 	default:

@@ -164,6 +164,9 @@ func (s *paced) turn(l *line, now time.Duration) time.Duration {
 // tune sets the limiter to the pace.
 func (s *paced) tune(l *line, now time.Duration) {
 	r := s.rate(now)
+	if l.doubt.trial > 0 {
+		r = min(l.doubt.pace, fastest)
+	}
 	if s.ramp > 0 {
 		if ramp := s.ramp / max(l.trip.mean, time.Millisecond).Seconds(); ramp < r {
 			r = ramp
@@ -200,7 +203,7 @@ func (s *paced) idle(l *line, now time.Duration) { s.drop(l, now) }
 
 func (s *paced) sent(l *line, t Ticket, waited bool) float32 {
 	s.held = false
-	if waited {
+	if waited && l.doubt.trial == 0 {
 		s.climb += t.at - max(s.sentAt, min(l.resume, t.at))
 	}
 	if l.resume > l.cutAt && (!s.rest || s.ramp > 0) {
@@ -254,6 +257,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	var (
 		base  float64
 		guess bool
+		agree bool
 		again = !s.rest && t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)) // the last cut was not deep enough
 	)
 	switch {
@@ -266,11 +270,22 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	}
 	if !again {
 		s.again = 0
-		s.confirm(cur)
+		agree = s.confirm(cur)
+	}
+	if own := l.doubt.own; own.n > 0 && !again { // what was accepted is all but that
+		if took := m.good - s.cut().good; took >= meanSends {
+			mean := took / (m.at - s.cut().at).Seconds()
+			if l.doubt.sure {
+				mean /= 1 - own.of()
+			}
+			base = min(base, max(mean, blindCut*cur))
+		}
 	}
 	s.wide = 0
 	s.rest = false
+	low := cur < s.base*(1-s.step()/4)
 	s.set(l, base, now)
+	l.doubt.cut(l, low, agree, now)
 	if !again && s.proven {
 		l.cutSeq++ // the next send's token was earned at the old pace
 	}
@@ -279,8 +294,9 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	}
 }
 
-// confirm compares the pace at a cut with the one at the cut before.
-func (s *paced) confirm(cur float64) {
+// confirm compares the pace at a cut with the one at the cut before, and
+// reports whether they agree.
+func (s *paced) confirm(cur float64) bool {
 	off := math.Abs(cur-s.cutPace) / s.cutPace
 	s.noise += (min(off, mostStep) - s.noise) / 2
 	if off <= agrees {
@@ -292,6 +308,7 @@ func (s *paced) confirm(cur float64) {
 		s.trust = max(s.trust/2, minTrust)
 	}
 	s.cutPace = cur
+	return off <= agrees
 }
 
 // between returns the base after a climb. Past the end of the climb the server

@@ -29,6 +29,10 @@ func models(held bool) []Model {
 	ms = append(ms, bucket("E", 50, 10, C80, 503, false), bucket("E", 50, 10, LN, 503, false))
 	ms = append(ms, steps(60*time.Second, C80, 100, 20, 200), steps(60*time.Second, LN, 100, 20, 200))
 	ms = append(ms, outage(503), outage(502), outage(Refused), Model{Name: "H unlimited c80", Make: func() *Server { return &Server{Limit: Unlimited{}, Latency: C80} }})
+	for _, share := range []float64{0.01, 0.05, 0.2, 0.5} {
+		ms = append(ms, flaky(share, Unlimited{}, "unlimited", C80))
+	}
+	ms = append(ms, flaky(0.2, Unlimited{}, "unlimited", LN), flaky(0.02, &Bucket{Rate: 50, Burst: 10}, "(50,10)", C80), flaky(0.2, &Bucket{Rate: 50, Burst: 10}, "(50,10)", C80))
 	for _, n := range []int{2, 10} {
 		m := bucket("I", 50, 10, C80, 0, false)
 		m.Name, m.Clients = fmt.Sprintf("I%d (50,10) c80", n), n
@@ -116,6 +120,19 @@ func steps(phase time.Duration, lat Latency, rates ...float64) Model {
 	}
 	return Model{Name: name + " " + lat.Name, Length: time.Duration(len(rates)) * phase, Make: func() *Server {
 		return &Server{Limit: &Steps{Bucket: Bucket{Burst: 20}, Phase: phase, Rates: rates}, Latency: lat}
+	}}
+}
+
+// flaky is a server that refuses a share of all requests with a 503, and has
+// a limit besides.
+func flaky(share float64, limit Limit, name string, lat Latency) Model {
+	return Model{Name: fmt.Sprintf("N %g%% of %s %s", 100*share, name, lat.Name), Make: func() *Server {
+		l := limit
+		if b, ok := limit.(*Bucket); ok {
+			fresh := *b
+			l = &fresh
+		}
+		return &Server{Limit: &Flaky{Limit: l, Share: share}, Latency: lat, Status: 503}
 	}}
 }
 

@@ -70,6 +70,9 @@ type tally struct {
 func run(m Model, c Client, w int, seed uint64, length time.Duration, jobs int, demand float64) Result {
 	s := m.Make()
 	s.rnd, s.start, s.end = newRandom(seed), time.Now(), length
+	if f, ok := s.Limit.(*Flaky); ok {
+		f.rnd = s.rnd
+	}
 	var work, env sync.WaitGroup
 	env.Go(s.others)
 	clients := max(m.Clients, 1)

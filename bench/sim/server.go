@@ -123,6 +123,20 @@ type Unlimited struct{}
 func (Unlimited) Admit(time.Duration) (bool, time.Duration) { return true, 0 }
 func (Unlimited) Capacity(time.Duration) float64            { return math.Inf(1) }
 
+// A Flaky refuses some requests whatever the pace, before its Limit sees them.
+type Flaky struct {
+	Limit
+	Share float64 // of requests refused
+	rnd   *random
+}
+
+func (f *Flaky) Admit(t time.Duration) (bool, time.Duration) {
+	if f.rnd.float() < f.Share {
+		return false, 0
+	}
+	return f.Limit.Admit(t)
+}
+
 // A Slots is a dataset that takes N queries at once, each of which takes its
 // time. Others, if any, are queries of other people: that many at once on
 // average, in a random stream.
@@ -271,6 +285,9 @@ func (s *Server) capacity(demand float64) float64 {
 	}
 	if o, ok := s.Limit.(*Outage); ok {
 		return demand * (1 - (o.To-o.From).Seconds()/s.end.Seconds())
+	}
+	if f, ok := s.Limit.(*Flaky); ok {
+		demand *= 1 - f.Share
 	}
 	return min(demand, s.limited())
 }
