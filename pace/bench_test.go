@@ -82,6 +82,39 @@ func BenchmarkPaced(b *testing.B) {
 	}
 }
 
+// What a send costs while n wait for another dataset, which is at its limit.
+func BenchmarkBesideWaiters(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			p, _ := narrowed(b, 0)
+			leave := crowd(b, p, narrow, n)
+			k, ctx := pace.KeyOf(request(b, wide)), context.Background()
+			b.ReportAllocs()
+			for b.Loop() {
+				t, _ := p.Wait(ctx, k, false)
+				p.Done(t, good, 0, false)
+			}
+			leave()
+		})
+	}
+}
+
+// What a waiter costs that gives up, of n.
+func BenchmarkGiveUp(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				p, _ := narrowed(b, 0)
+				leave := crowd(b, p, narrow, n)
+				b.StartTimer()
+				leave()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/waiter")
+		})
+	}
+}
+
 // pacedKeys returns quotas that are limited, and a Pacer that knows it.
 func pacedKeys(t testing.TB) (*pace.Pacer, []pace.Key) {
 	t.Helper()

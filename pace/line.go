@@ -103,14 +103,14 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 		l.unlock()
 		return t, nil
 	}
-	w := &waiter{dataset: dataset, deadline: never}
+	w := &waiter{dataset: dataset, retry: retry, deadline: never}
 	if at, ok := ctx.Deadline(); ok {
 		w.deadline = at.Sub(l.born)
 	}
-	l.queue.push(w, retry)
+	l.queue.push(w, l.lane(dataset))
 	l.dispatch(now)
 	if w.list != nil {
-		l.refuseLate(w, w.list.len-1+l.queue.before(w.list), now)
+		l.refuseLate(w, l.queue.ahead(w.lane, retry)-1, now)
 	}
 	waits := w.list != nil
 	if waits {
@@ -135,9 +135,10 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	}
 }
 
-// pass lets a caller send at once if nobody is before him and his turn is now.
+// pass lets a caller send at once if nobody who may go is before him and his
+// turn is now.
 func (l *line) pass(dataset string, now time.Duration) (t Ticket, ok bool) {
-	if l.queue.len() > 0 || l.full(dataset) || now < l.resume || l.state.turn(l, now) > now {
+	if l.queue.next(false) != nil || l.full(dataset) || now < l.resume || l.state.turn(l, now) > now {
 		return Ticket{}, false
 	}
 	t = l.send(dataset, false, now)
@@ -151,7 +152,7 @@ func (l *line) cancel(ctx context.Context, w *waiter) error {
 	defer l.unlock()
 	now := l.now()
 	if w.list != nil {
-		w.list.remove(w)
+		l.queue.remove(w)
 	} else if w.err == nil {
 		l.leave()
 		l.learn(w.ticket, unknown, answer{}, now)
@@ -160,45 +161,26 @@ func (l *line) cancel(ctx context.Context, w *waiter) error {
 	return context.Cause(ctx)
 }
 
-// offer lets w send if its turn has come, and reports whether the next one's
-// may have. If not, the timer is set.
-func (l *line) offer(w *waiter, now time.Duration) bool {
-	if l.full(w.dataset) {
-		return true
-	}
-	at := l.resume
-	if at <= now {
-		at = l.state.turn(l, now)
-	}
-	if at > now {
-		l.arm(at, now)
-		return false
-	}
-	l.grant(w, now)
-	return true
-}
-
 // dispatch sends everybody whose turn has come and sets the timer for the
 // next. It is called whenever something has changed.
 func (l *line) dispatch(now time.Duration) {
 	if now >= l.resume {
 		l.endPause()
 	}
-	if l.state == &l.closed && l.closed.probes%2 == 1 {
-		for w := range l.queue.freshFirst {
-			if !l.offer(w, now) {
-				return
-			}
+	l.relay()
+	for w := l.next(); w != nil; w = l.next() {
+		at := l.resume
+		if at <= now {
+			at = l.state.turn(l, now)
 		}
-	} else {
-		for w := range l.queue.all {
-			if !l.offer(w, now) {
-				return
-			}
+		if at > now {
+			l.arm(at, now)
+			return
 		}
+		l.grant(w, now)
 	}
 	l.disarm()
-	if l.queue.len() == 0 {
+	if l.queue.len == 0 {
 		l.state.idle(l, now)
 		if l.state == &l.open && l.caps == 0 && now >= l.resume {
 			l.reopen()
@@ -206,9 +188,15 @@ func (l *line) dispatch(now time.Duration) {
 	}
 }
 
+// next returns the waiter whose turn is next, or nil if there is none that may
+// be sent before an answer comes.
+func (l *line) next() *waiter {
+	return l.queue.next(l.state == &l.closed && l.closed.probes%2 == 1)
+}
+
 // grant lets w send.
 func (l *line) grant(w *waiter, now time.Duration) {
-	w.list.remove(w)
+	l.queue.remove(w)
 	w.ticket = l.send(w.dataset, w.ready != nil, now)
 	if w.ready != nil {
 		close(w.ready)
@@ -351,10 +339,15 @@ func (l *line) fire() {
 
 // refuseAllLate refuses everybody whose turn would come after his deadline.
 func (l *line) refuseAllLate(now time.Duration) {
-	ahead := 0
-	for w := range l.queue.all {
-		if !l.refuseLate(w, ahead, now) {
-			ahead++
+	l.relay()
+	turns, stay := 0, map[*lane]int{}
+	for _, w := range l.queue.all() {
+		k, room := stay[w.lane], w.lane.room()
+		if l.refuseLate(w, turns+max(k-room, 0), now) {
+			continue
+		}
+		if stay[w.lane]++; k < room {
+			turns++
 		}
 	}
 }
@@ -366,7 +359,7 @@ func (l *line) refuseLate(w *waiter, ahead int, now time.Duration) bool {
 	if turn <= w.deadline {
 		return false
 	}
-	w.list.remove(w)
+	l.queue.remove(w)
 	w.err = &TooLate{Wait: turn - now, Turn: l.date(turn)}
 	if w.ready != nil {
 		close(w.ready)

@@ -1,11 +1,18 @@
 package pace
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // A waiter is one caller whose turn has not come.
 type waiter struct {
 	prev, next *waiter
 	list       *list // nil once it has left the queue
+	lane       *lane
+	arrival    uint64 // its place among all who ever came
+	retry      bool
 	dataset    string
 	deadline   time.Duration // on the line's clock; never if it has none
 	ready      chan struct{} // closed when ticket or err is set
@@ -45,46 +52,148 @@ func (q *list) remove(w *waiter) {
 	q.len--
 }
 
-// A queue is where callers of one quota stand. Retries go before new
-// requests: they have waited longer, and a batch that finishes what it began
-// holds fewer requests open.
-type queue struct{ retries, fresh list }
+// appendTo appends the waiters of q to to.
+func (q *list) appendTo(to []*waiter) []*waiter {
+	for w := q.front; w != nil; w = w.next {
+		to = append(to, w)
+	}
+	return to
+}
 
-func (q *queue) len() int { return q.retries.len + q.fresh.len }
+// A lane is where the waiters of one dataset with a limit in flight stand, or
+// those of all datasets that have none. Retries go before new requests: they
+// have waited longer, and a batch that finishes what it began holds fewer
+// requests open.
+type lane struct {
+	dataset        *dataset // nil for those without a limit
+	retries, fresh list
+}
 
-func (q *queue) push(w *waiter, retry bool) {
+// room returns how many more of n's dataset may be in flight.
+func (n *lane) room() int {
+	if n.dataset == nil || n.dataset.limit == 0 {
+		return flying
+	}
+	return max(n.dataset.limit-n.dataset.inFlight, 0)
+}
+
+func (n *lane) list(retry bool) *list {
 	if retry {
-		q.retries.push(w)
-	} else {
-		q.fresh.push(w)
+		return &n.retries
 	}
+	return &n.fresh
 }
 
-// before returns how many stand before the list q.
-func (q *queue) before(l *list) int {
-	if l == &q.fresh {
-		return q.retries.len
-	}
-	return 0
+// A queue is where callers of one quota stand, in one lane for each dataset
+// with a limit and in one for all others, so that those who wait for their
+// dataset are in nobody's way. Turns are by arrival all the same.
+type queue struct {
+	free     lane
+	limited  []*lane
+	caps     int // of the line, when the lanes were laid
+	len      int
+	arrivals uint64
 }
 
-// all yields every waiter in the order of their turns. The waiter at hand may
-// be removed.
-func (q *queue) all(yield func(*waiter) bool) { each(yield, &q.retries, &q.fresh) }
-
-// freshFirst yields them with new requests before retries. Every second probe
-// of a host that lets nothing through is chosen so: the retries may all be of
-// one dataset that is broken by itself.
-func (q *queue) freshFirst(yield func(*waiter) bool) { each(yield, &q.fresh, &q.retries) }
-
-func each(yield func(*waiter) bool, lists ...*list) {
-	for _, l := range lists {
-		for w := l.front; w != nil; {
-			next := w.next
-			if !yield(w) {
-				return
-			}
-			w = next
+// lane returns the lane of the dataset of that name.
+func (l *line) lane(name string) *lane {
+	if l.caps == 0 {
+		return &l.queue.free
+	}
+	d := l.datasets[name]
+	if d == nil || d.limit == 0 {
+		return &l.queue.free
+	}
+	for _, n := range l.queue.limited {
+		if n.dataset == d {
+			return n
 		}
 	}
+	n := &lane{dataset: d}
+	l.queue.limited = append(l.queue.limited, n)
+	return n
+}
+
+// relay lays the lanes anew if other datasets have limits than before. That is
+// rare, as it takes many rejects to believe in a limit or to give it up.
+func (l *line) relay() {
+	q := &l.queue
+	if q.caps == l.caps {
+		return
+	}
+	all := q.all()
+	q.free, q.limited, q.caps = lane{}, nil, l.caps
+	for _, w := range all {
+		w.lane = l.lane(w.dataset)
+		w.lane.list(w.retry).push(w)
+	}
+}
+
+func (q *queue) push(w *waiter, n *lane) {
+	q.arrivals++
+	w.arrival, w.lane = q.arrivals, n
+	n.list(w.retry).push(w)
+	q.len++
+}
+
+func (q *queue) remove(w *waiter) {
+	w.list.remove(w)
+	q.len--
+}
+
+// next returns the waiter whose turn is next among those whose dataset has
+// room, or nil. New requests go first if freshFirst is set: every second probe
+// of a host that lets nothing through is chosen so, since the retries may all
+// be of one dataset that is broken by itself.
+func (q *queue) next(freshFirst bool) *waiter {
+	if w := q.first(!freshFirst); w != nil {
+		return w
+	}
+	return q.first(freshFirst)
+}
+
+func (q *queue) first(retry bool) *waiter {
+	first := q.free.list(retry).front
+	for _, n := range q.limited {
+		if w := n.list(retry).front; w != nil && (first == nil || w.arrival < first.arrival) && n.room() > 0 {
+			first = w
+		}
+	}
+	return first
+}
+
+// ahead returns how many turns come before that of a waiter who comes to lane
+// n now. Of another dataset that has a limit, those for whom there is no room
+// take none that is known of.
+func (q *queue) ahead(n *lane, retry bool) int {
+	turns := 0
+	count := func(m *lane) {
+		k := m.retries.len
+		if !retry {
+			k += m.fresh.len
+		}
+		if m != n {
+			k = min(k, m.room())
+		}
+		turns += k
+	}
+	count(&q.free)
+	for _, m := range q.limited {
+		count(m)
+	}
+	return turns
+}
+
+// all returns every waiter in the order of their turns.
+func (q *queue) all() []*waiter {
+	all := make([]*waiter, 0, q.len)
+	for _, retry := range [...]bool{true, false} {
+		from := len(all)
+		all = q.free.list(retry).appendTo(all)
+		for _, n := range q.limited {
+			all = n.list(retry).appendTo(all)
+		}
+		slices.SortFunc(all[from:], func(a, b *waiter) int { return cmp.Compare(a.arrival, b.arrival) })
+	}
+	return all
 }

@@ -45,7 +45,7 @@ func (l *line) snapshot() State {
 	s := State{
 		Key: Key{quota: l.quota}.String(), Tag: l.quota.tag,
 		Mode: l.mode(), Rate: l.state.rate(now), Datasets: l.limits(),
-		Waiting: l.queue.len(), InFlight: l.inFlight(), Sent: l.sent(),
+		Waiting: l.queue.len, InFlight: l.inFlight(), Sent: l.sent(),
 	}
 	if l.resume > now {
 		s.Until = l.date(l.resume)

@@ -96,7 +96,7 @@ func (l *line) learned() bool {
 func (l *line) evict() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.queue.len() > 0 || !l.retire() {
+	if l.queue.len > 0 || !l.retire() {
 		return false
 	}
 	l.retired = true

@@ -9,7 +9,7 @@ func (p *Pacer) Turn(k Key) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	return l.turnBehind(l.queue.retries.len, now) - now
+	return l.turnBehind(l.queue.ahead(l.lane(k.dataset), true), now) - now
 }
 
 // turnBehind returns when a waiter with so many ahead of it would be sent, as
