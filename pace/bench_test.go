@@ -82,6 +82,54 @@ func BenchmarkPaced(b *testing.B) {
 	}
 }
 
+// What a send costs by how many quotas are in flight.
+func BenchmarkKnownKey(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			var p pace.Pacer
+			keys, ctx, i := hosts(b, n), context.Background(), 0
+			for _, k := range keys {
+				p.Wait(ctx, k, false)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				t, _ := p.Wait(ctx, keys[i], false)
+				p.Done(t, good, 0, false)
+				if i++; i == n {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+// What each of n new quotas costs that are all in flight at once.
+func BenchmarkNewKey(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			keys, ctx, tickets := hosts(b, n), context.Background(), make([]pace.Ticket, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				var p pace.Pacer
+				for i, k := range keys {
+					tickets[i], _ = p.Wait(ctx, k, false)
+				}
+				for _, t := range tickets {
+					p.Done(t, good, 0, false)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/key")
+		})
+	}
+}
+
+func hosts(b *testing.B, n int) (keys []pace.Key) {
+	for i := range n {
+		keys = append(keys, pace.KeyOf(request(b, "https://data"+strconv.Itoa(i)+".example.org/")))
+	}
+	return keys
+}
+
 // What a send costs while n wait for another dataset, which is at its limit.
 func BenchmarkBesideWaiters(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {

@@ -3,7 +3,6 @@ package pace
 import (
 	"context"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,11 +29,8 @@ type Pacer struct {
 	// nil, nobody is told.
 	OnEvent func(Event)
 
-	latest atomic.Pointer[line]            // the line made last: most programs talk to one host
-	recent atomic.Pointer[recent]          // the line of the last request without a token
-	lines  atomic.Pointer[map[quota]*line] // copied on write
-	mu     sync.Mutex                      // held to write lines and saved
-	saved  map[savedKey]savedLine          // restored, and not yet met
+	recent atomic.Pointer[recent] // the line of the last request without a token
+	table
 }
 
 // A Ticket stands for one send that Wait allowed. It is a small value; every

@@ -40,7 +40,7 @@ const (
 // job that starts again need not hit the wall again.
 func (p *Pacer) MarshalJSON() ([]byte, error) {
 	s := saved{Version: saveVersion, At: time.Now()}
-	for _, l := range p.all() {
+	for l := range p.all {
 		if line, ok := l.save(); ok {
 			s.Quotas = append(s.Quotas, line)
 		}

@@ -22,20 +22,13 @@ type State struct {
 // Snapshot returns what is known about every quota, in the order of their keys.
 func (p *Pacer) Snapshot() []State {
 	var states []State
-	for _, l := range p.all() {
+	for l := range p.all {
 		states = append(states, l.snapshot())
 	}
 	slices.SortFunc(states, func(a, b State) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Tag, b.Tag))
 	})
 	return states
-}
-
-func (p *Pacer) all() map[quota]*line {
-	if m := p.lines.Load(); m != nil {
-		return *m
-	}
-	return nil
 }
 
 func (l *line) snapshot() State {

@@ -1,7 +1,8 @@
 package pace
 
 import (
-	"maps"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,80 +27,133 @@ func (p *Pacer) maxPause() time.Duration {
 	return defaultMaxPause
 }
 
-// line returns the line of q.
-func (p *Pacer) line(q quota) *line {
-	if l := p.latest.Load(); l != nil && l.quota == q {
-		return l
-	}
-	if m := p.lines.Load(); m != nil {
-		if l := (*m)[q]; l != nil {
-			return l
-		}
-	}
-	return p.addLine(q)
+// A table finds the line of a quota without a lock, and forgets lines when
+// there are too many. What a new line costs does not depend on how many there
+// are: nothing is copied, and the hands of two clocks look at a few lines each.
+type table struct {
+	latest atomic.Pointer[line] // the line made last: most programs talk to one host
+	lines  sync.Map             // of quota to *line
+	mu     sync.Mutex           // held to add and forget lines, and for saved
+	plain  clock                // lines that know no more than a new one would, when last looked at
+	wise   clock                // the others, which plain ones do not push out
+	saved  map[savedKey]savedLine
 }
 
-// addLine makes the line of q, and room for it.
-func (p *Pacer) addLine(q quota) *line {
+const (
+	sweepSteps = 16 // lines looked at for a new one: if one in so many is idle, as many go as come
+	hardSteps  = 8  // of them, the last, that do not spare a line because it is in use
+	plainShare = 8  // one part in so many of the table, at least, is for plain lines
+)
+
+// find returns the line of q, or nil.
+func (t *table) find(q quota) *line {
+	if l := t.latest.Load(); l != nil && l.quota == q {
+		return l
+	}
+	if l, ok := t.lines.Load(q); ok {
+		return l.(*line)
+	}
+	return nil
+}
+
+// line returns the line of q, and makes it if there is none.
+func (p *Pacer) line(q quota) *line {
+	if l := p.find(q); l != nil {
+		return l
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	lines := map[quota]*line{}
-	if m := p.lines.Load(); m != nil {
-		if l := (*m)[q]; l != nil {
-			return l
-		}
-		lines = maps.Clone(*m)
+	if l := p.find(q); l != nil {
+		return l // somebody was faster
 	}
-	if limit := p.maxKeys(); len(lines) >= limit {
-		evict(lines, limit)
-	}
+	p.makeRoom(p.maxKeys())
 	l := newLine(p, q)
 	p.restore(l)
-	lines[q] = l
-	p.lines.Store(&lines)
+	p.plain.add(l)
+	p.lines.Store(q, l)
 	p.latest.Store(l)
 	return l
 }
 
-// evict forgets lines until an eighth of the table is free, so that it is not
-// swept for every new line. First those that were not used since the last
-// sweep and learned nothing, then the other unused, then whoever is idle now.
-func evict(lines map[quota]*line, limit int) {
-	target := limit - max(limit/8, 1)
-	for pass := range 3 {
-		for q, l := range lines {
-			if len(lines) <= target {
-				return
-			}
-			sent := l.sent()
-			if pass < 2 && sent != l.swept || pass < 1 && l.learned() {
-				continue
-			}
-			if l.evict() {
-				delete(lines, q)
-			}
+// makeRoom forgets idle lines, until there is room for one more or enough were
+// looked at. Lines that learned something go only if they are too many by
+// themselves: then a host that is met once does not cost what others taught.
+func (t *table) makeRoom(limit int) {
+	for left := sweepSteps; left > 0; left-- {
+		if len(t.plain.lines)+len(t.wise.lines) < limit {
+			return
 		}
+		from := &t.plain
+		if len(t.wise.lines) > limit-max(limit/plainShare, 1) || len(from.lines) == 0 {
+			from = &t.wise
+		}
+		t.consider(from, left)
 	}
-	for _, l := range lines {
-		l.swept = l.sent()
+}
+
+// consider looks at the next line of c: it goes, moves to the other clock, or
+// stays until the hand comes round again. The fewer looks are left, the less
+// it takes to go: first only lines that were not used since the last look do,
+// at the very end even one whose pause goes on.
+func (t *table) consider(c *clock, left int) {
+	l := c.lines[c.hand]
+	l.mu.Lock() // until it is out of the table: whoever finds it retired finds it no more
+	defer l.mu.Unlock()
+	home := &t.plain
+	if l.learned() {
+		home = &t.wise
+	}
+	sent := l.sent()
+	spare := sent != l.swept && left > hardSteps || l.resume > l.now() && left > 1
+	l.swept = sent
+	switch {
+	case c != home:
+		c.drop()
+		home.add(l)
+	case spare || !l.evict():
+		c.hand = (c.hand + 1) % len(c.lines)
+	default:
+		c.drop()
+		t.lines.Delete(l.quota)
+		t.latest.CompareAndSwap(l, nil)
 	}
 }
 
 // learned reports whether l knows more than a new line would.
 func (l *line) learned() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	return l.state != &l.open || l.caps > 0 || l.resume > l.now()
 }
 
 // evict retires l if nobody waits or is in flight.
 func (l *line) evict() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.queue.len > 0 || !l.retire() {
 		return false
 	}
 	l.retired = true
 	l.disarm()
 	return true
+}
+
+// all yields every line.
+func (t *table) all(yield func(*line) bool) {
+	t.lines.Range(func(_, l any) bool { return yield(l.(*line)) })
+}
+
+// A clock is lines in a circle, and a hand that goes round.
+type clock struct {
+	lines []*line
+	hand  int
+}
+
+func (c *clock) add(l *line) { c.lines = append(c.lines, l) }
+
+// drop takes the line at the hand out. The last one takes its place.
+func (c *clock) drop() {
+	last := len(c.lines) - 1
+	c.lines[c.hand] = c.lines[last]
+	c.lines[last] = nil
+	c.lines = c.lines[:last]
+	if c.hand == last {
+		c.hand = 0
+	}
 }
