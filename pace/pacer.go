@@ -17,7 +17,8 @@ import (
 // Its fields must not change after first use.
 type Pacer struct {
 	// MaxKeys is how many quotas are remembered. Beyond it idle ones are
-	// forgotten; one with requests waiting or in flight never is. If 0, 1024.
+	// forgotten, first those of which nothing was learned; one with requests
+	// waiting or in flight never is. If 0, 1024.
 	MaxKeys int
 
 	// MaxPause bounds how long one Retry-After holds a quota. If 0, an hour.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -155,4 +156,28 @@ func TestLearnedKeysAreBounded(t *testing.T) {
 			t.Errorf("the pause of %v was forgotten", hostKey(i))
 		}
 	}
+}
+
+// While a request is in flight, its quota has the line that it was counted in
+// and no other, however many quotas come and go.
+func TestLineStaysWhileInFlight(t *testing.T) {
+	p := Pacer{MaxKeys: 2}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 500 {
+				k := hostKey((g + i) % 5)
+				ticket, err := p.Wait(t.Context(), k, false)
+				if err != nil {
+					t.Error(err)
+				}
+				runtime.Gosched()
+				if p.find(k.quota) != ticket.line {
+					t.Errorf("%v has another line", k)
+				}
+				p.Done(ticket, classify.Outcome{Status: 200}, 0, false)
+			}
+		})
+	}
+	wg.Wait()
 }
