@@ -2,6 +2,7 @@ package bench
 
 import (
 	"net/http"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -14,7 +15,7 @@ type busy struct {
 }
 
 func (s *busy) RoundTrip(*http.Request) (*http.Response, error) {
-	spin(s.rounds)
+	runtime.KeepAlive(spin(s.rounds))
 	return s.resp, nil
 }
 
@@ -34,7 +35,7 @@ func rounds(d time.Duration) int {
 	best := time.Hour
 	for range 10 { // somebody else may have the processor meanwhile
 		start := time.Now()
-		spin(n)
+		runtime.KeepAlive(spin(n))
 		best = min(best, time.Since(start))
 	}
 	return int(n * d / best)

@@ -104,7 +104,7 @@ func (t *table) consider(c *clock, left int) {
 		home = &t.wise
 	}
 	sent := l.sent()
-	spare := sent != l.swept && left > hardSteps || l.resume > l.now() && left > 1
+	spare := sent != l.swept && left > hardSteps || l.paused() && left > 1
 	l.swept = sent
 	switch {
 	case c != home:
@@ -121,8 +121,11 @@ func (t *table) consider(c *clock, left int) {
 
 // learned reports whether l knows more than a new line would.
 func (l *line) learned() bool {
-	return l.state != &l.open || l.caps > 0 || l.resume > l.now()
+	return l.state != &l.open || l.caps > 0 || l.paused()
 }
+
+// paused reads the clock only if there ever was a pause.
+func (l *line) paused() bool { return l.resume > 0 && l.resume > l.now() }
 
 // evict retires l if nobody waits or is in flight.
 func (l *line) evict() bool {
