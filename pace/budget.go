@@ -13,7 +13,7 @@ type budget struct {
 
 const (
 	budgetShare   = 0.2 // of a retry for every send
-	budgetReserve = 10  // retries saved up at most: enough for one worker's bad minute
+	budgetReserve = 10  // retries saved up: enough for one worker's bad minute
 	budgetTime    = 0.1 // retries per second that come by time alone
 )
 
@@ -25,10 +25,12 @@ func (p *Pacer) Retry(k Key) bool {
 	l := p.line(k.quota)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.budget.take(l.sent(), l.now())
+	// What is in flight on one connection is lost with it, and each may be
+	// sent once more: half of what may be in flight has been.
+	return l.budget.take(l.sent(), max(budgetReserve, float64(l.allow.Load()/2)), l.now())
 }
 
-func (b *budget) take(sent uint64, now time.Duration) bool {
+func (b *budget) take(sent uint64, reserve float64, now time.Duration) bool {
 	b.spent -= budgetTime * (now - b.at).Seconds()
 	b.at = now
 	if sent > b.counted {
@@ -36,7 +38,7 @@ func (b *budget) take(sent uint64, now time.Duration) bool {
 		b.counted = sent
 	}
 	b.spent = max(b.spent, 0)
-	if b.spent > budgetReserve-1 {
+	if b.spent > reserve-1 {
 		return false
 	}
 	b.spent++

@@ -57,7 +57,7 @@ const (
 	trialFactor = 4           // times as fast as before
 	trialBad    = 8           // rejects that a round takes if the pace is not to blame: enough to know a share by
 	trialExcess = 5           // rejects more than that end it
-	leastTaken  = 0.85        // of what was accepted before: less says that the pace is to blame
+	leastTaken  = 0.8         // of what was accepted before: less says that the pace is to blame
 	trialLeast  = 6           // per second: less may be a limit that a trial hurts more than it can gain,
 	slowTrial   = time.Minute // so that there is one so long after another only
 
@@ -148,7 +148,7 @@ func (d *doubt) cut(l *line, low, agrees bool, now time.Duration) {
 	} else if agrees {
 		d.fade()
 	}
-	wait := min(d.failed, 8)
+	wait := min(d.failed, 2)
 	switch {
 	case d.cuts < doubtCuts<<wait:
 	case d.odd*oddShare < d.cuts || d.low.bad < lowBad || d.low.of() > mostOwn:

@@ -7,24 +7,42 @@ import "time"
 // at least half of it is used, which doubles it in a round trip.
 //
 // Most of it lives in Pacer.Wait and Pacer.Done, without the lock. What is
-// here serves those who have to wait for the growth.
-type open struct{}
+// here serves those who have to wait for the growth. As slow answers must not
+// hold a host, it grows by one too when nobody was let in for a while.
+type open struct {
+	since time.Duration // the head waits, or somebody was let in
+	waits bool
+}
 
 // firstFlight is what may be in flight at first. A dataset that takes fifteen
 // queries at once must not be met by sixty-four.
 const firstFlight = 6
 
-func (*open) mode() Mode                       { return Open }
-func (*open) rate(time.Duration) float64       { return 0 }
-func (*open) turnKnown() time.Duration         { return 0 }
-func (*open) idle(*line, time.Duration)        {}
-func (*open) sent(*line, Ticket, bool) float32 { return 0 }
+// slowAnswer is how long the head waits for an answer before it is let in
+// without one. Most are far quicker, and so it leaves a slow start as it is.
+const slowAnswer = time.Second
 
-func (*open) turn(l *line, now time.Duration) time.Duration {
+func (*open) mode() Mode                  { return Open }
+func (*open) rate(time.Duration) float64  { return 0 }
+func (*open) turnKnown() time.Duration    { return 0 }
+func (s *open) idle(*line, time.Duration) { s.waits = false }
+
+func (s *open) turn(l *line, now time.Duration) time.Duration {
 	if l.inFlight() < int(l.allow.Load()) {
 		return now
 	}
-	return never
+	if !s.waits {
+		s.waits, s.since = true, now
+	}
+	return s.since + slowAnswer
+}
+
+func (s *open) sent(l *line, t Ticket, _ bool) float32 {
+	s.waits = false
+	if l.inFlight() > int(l.allow.Load()) && l.allow.Load() < flying {
+		l.allow.Add(1)
+	}
+	return 0
 }
 
 // accepted is called while somebody waits: what is allowed was all used.

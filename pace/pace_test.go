@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -73,6 +74,8 @@ type server struct {
 	hint        time.Duration
 	reject      classify.Outcome
 	sent, bad   int
+	flaky       float64 // share of requests that it rejects by itself
+	dice        *rand.Rand
 }
 
 func (s *server) serve() classify.Outcome {
@@ -87,7 +90,7 @@ func (s *server) serve() classify.Outcome {
 	s.tokens = min(s.burst, s.tokens+now.Sub(s.at).Seconds()*s.rate)
 	s.at = now
 	s.sent++
-	if s.down || s.tokens < 1 {
+	if s.down || s.flaky > 0 && s.dice.Float64() < s.flaky || s.tokens < 1 {
 		s.bad++
 		return s.reject
 	}
@@ -708,13 +711,15 @@ func TestDeadline(t *testing.T) {
 		k := key(t, "a.example")
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
+		short, cancelShort := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		defer cancelShort()
 		ticket := wait(t, &p, k)
 		caught := make(chan error)
 		for range 6 {
 			wait(t, &p, key(t, "b.example"))
 		}
 		go func() { // waits for a free slot when the pause begins elsewhere
-			_, err := p.Wait(ctx, key(t, "b.example"), false)
+			_, err := p.Wait(short, key(t, "b.example"), false)
 			caught <- err
 		}()
 		synctest.Wait()
@@ -731,7 +736,7 @@ func TestDeadline(t *testing.T) {
 		if d := time.Since(begin); d != 0 {
 			t.Errorf("refused after %v", d)
 		}
-		if err := <-caught; !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 5*time.Second {
+		if err := <-caught; !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 500*time.Millisecond {
 			t.Errorf("got %v after %v", err, time.Since(begin))
 		}
 	})

@@ -16,6 +16,7 @@ type paced struct {
 	res  rate.Reservation // the head's token
 	slot time.Duration    // when it may be used
 	held bool             // whether there is one
+	late bool             // and whether it had to be waited for
 
 	base   float64       // the rate believed in, per second
 	noise  float64       // between one cut's pace and the next, as a share of it, smoothed
@@ -66,6 +67,7 @@ const (
 	doubleSends = 16                   // and in so many sends,
 	maxDouble   = 16 * time.Second     // but in this time at most
 	pauseShare  = 60                   // if each reject brings a pause, a climb takes so many times as long
+	wideClimbs  = 3                    // climbs long it grows no faster if a window was met
 	calmer      = 3                    // and past its end the pace grows so many times slower
 	meanSends   = 10                   // that make a mean
 	meanNear    = 0.9                  // of the present pace: a mean this near may be the rate
@@ -105,8 +107,9 @@ func (*paced) mode() Mode { return Paced }
 func (s *paced) rate(time.Duration) float64 {
 	whole := s.climbTime().Seconds()
 	up := s.climb.Seconds()
-	r := s.base * (1 - s.step() + 2*s.step()*min(up/whole, 1))
-	if up > whole {
+	linear := s.linear().Seconds()
+	r := s.base * (1 - s.step() + 2*s.step()*min(up, linear)/whole)
+	if up > linear {
 		doublings, _ := s.doublings()
 		r *= math.Exp2(doublings)
 	}
@@ -126,6 +129,15 @@ func (s *paced) climbTime() time.Duration {
 	return max(time.Duration(s.trust*float64(c)), seconds(leastSends/s.base), s.wide)
 }
 
+// linear returns how long the pace grows evenly: as long as it climbs, and
+// longer if a window was met, so as not to burst into a fresh one.
+func (s *paced) linear() time.Duration {
+	if s.wide > 0 {
+		return wideClimbs * s.climbTime()
+	}
+	return s.climbTime()
+}
+
 func (s *paced) doubleTime() time.Duration {
 	d := max(minDouble, min(seconds(doubleSends/s.base), maxDouble))
 	if s.pause > 0 {
@@ -139,7 +151,7 @@ func (s *paced) doubleTime() time.Duration {
 // near, and from half a doubling time on at an even growth.
 func (s *paced) doublings() (n, perSecond float64) {
 	double := s.doubleTime().Seconds()
-	past := (s.climb - s.climbTime()).Seconds() / double
+	past := (s.climb - s.linear()).Seconds() / double
 	if past < 0.5 {
 		return past * past, 2 * past / double
 	}
@@ -154,7 +166,7 @@ func (s *paced) turn(l *line, now time.Duration) time.Duration {
 	s.tune(l, now)
 	t := l.date(now)
 	s.held, s.slot = true, now
-	if !s.lim.AllowN(t, 1) {
+	if s.late = !s.lim.AllowN(t, 1); s.late {
 		s.res = *s.lim.ReserveN(t, 1)
 		s.slot += s.res.DelayFrom(t)
 	}
@@ -203,7 +215,7 @@ func (s *paced) idle(l *line, now time.Duration) { s.drop(l, now) }
 
 func (s *paced) sent(l *line, t Ticket, waited bool) float32 {
 	s.held = false
-	if waited && l.doubt.trial == 0 {
+	if waited && s.late && l.doubt.trial == 0 {
 		s.climb += t.at - max(s.sentAt, min(l.resume, t.at))
 	}
 	if l.resume > l.cutAt && (!s.rest || s.ramp > 0) {
@@ -319,7 +331,7 @@ func (s *paced) confirm(cur float64) bool {
 func (s *paced) between(cur float64, m mark) float64 {
 	took := m.good - s.cut().good
 	mean := took / (m.at - s.cut().at).Seconds()
-	if s.climb > s.climbTime() {
+	if s.climb > s.linear() {
 		return min(max(cur-s.overshoot(cur), mean), cur)
 	}
 	if took >= meanSends && mean > meanNear*cur && mean < cur {
@@ -369,7 +381,7 @@ func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
 
 // slope returns how fast the pace grows, in sends per second, per second.
 func (s *paced) slope() float64 {
-	if s.climb > s.climbTime() {
+	if s.climb > s.linear() {
 		_, perSecond := s.doublings()
 		return s.rate(0) * math.Ln2 * perSecond
 	}

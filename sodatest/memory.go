@@ -58,14 +58,21 @@ func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) 
 		return nil, refused()
 	default:
 	}
+	if ctx.Err() != nil {
+		return nil, cancelled(ctx)
+	}
 	select {
 	case l.conns <- server:
 		return client, nil
 	case <-l.done:
 		return nil, refused()
 	case <-ctx.Done():
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: serverAddr, Err: ctx.Err()}
+		return nil, cancelled(ctx)
 	}
+}
+
+func cancelled(ctx context.Context) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: serverAddr, Err: ctx.Err()}
 }
 
 func refused() error {

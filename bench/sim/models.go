@@ -73,13 +73,13 @@ func bucket(letter string, rate, burst float64, lat Latency, status int, hint bo
 }
 
 func window(n int, period time.Duration, lat Latency, hint bool) Model {
-	return Model{Name: hinted(fmt.Sprintf("B win %d/%g %s", n, period.Seconds(), lat.Name), hint), Length: max(2*period, 120*time.Second), Make: func() *Server {
+	return Model{Name: hinted(fmt.Sprintf("B win %d/%g %s", n, period.Seconds(), lat.Name), hint), Length: 2 * period, Make: func() *Server {
 		return &Server{Limit: &Window{N: n, Period: period}, Latency: lat, Hint: hint}
 	}}
 }
 
 func slide(n int, period time.Duration, lat Latency, hint bool) Model {
-	return Model{Name: hinted(fmt.Sprintf("C log %d/%g %s", n, period.Seconds(), lat.Name), hint), Length: max(2*period, 120*time.Second), Make: func() *Server {
+	return Model{Name: hinted(fmt.Sprintf("C log %d/%g %s", n, period.Seconds(), lat.Name), hint), Length: 2 * period, Make: func() *Server {
 		return &Server{Limit: &Log{N: n, Period: period}, Latency: lat, Hint: hint}
 	}}
 }

@@ -26,7 +26,7 @@ type Model struct {
 	Name    string
 	Make    func() *Server
 	Clients int           // processes with a client each; 0 means 1
-	Length  time.Duration // of the run, if it must differ from the default
+	Length  time.Duration // of the run, if it has to be longer than was asked for
 	Rate    float64       // what can be accepted per second, for the longest wait; 0 if that is not a number
 }
 
@@ -48,9 +48,7 @@ type Result struct {
 // jobs requests are done if jobs is not 0. Demand is what the workers would get
 // from a server without limits.
 func Run(t *testing.T, m Model, c Client, w int, seed uint64, length time.Duration, jobs int, demand float64) (res Result) {
-	if m.Length > 0 {
-		length = m.Length
-	}
+	length = max(length, m.Length)
 	synctest.Test(t, func(t *testing.T) {
 		res = run(m, c, w, seed, length, jobs, demand)
 	})
