@@ -10,13 +10,14 @@ import (
 )
 
 // An Error is an answer of Socrata that is not a success, as [Check] read it.
-// errors.Is(err, classify.NotFound) and errors.As both see it.
+// errors.Is(err, classify.NotFound) and errors.As both see it. Where the server
+// repeats a credential of the request, *** stands in its place.
 type Error struct {
 	Kind      Kind            // the catalogue's row, or Unlisted
 	Status    int             // the HTTP status
 	Code      string          // the error code as the server spelled it; empty if it gave none
-	Message   string          // the server's message, whole; it may repeat the query, but no credential of the request
-	Data      json.RawMessage // the "data" member as it stands in the body, unredacted; nil if there is none
+	Message   string          // the server's message, whole; it may repeat the query
+	Data      json.RawMessage // the "data" member as it stands in the body; nil if there is none
 	RequestID string          // X-Socrata-RequestId, which the portal's support asks for; empty if absent
 	Method    string          // of the request; empty if the response does not know it
 	URL       string          // of the request, as Redact shows it
@@ -53,9 +54,21 @@ func Check(resp *http.Response) error {
 	}
 	if r := resp.Request; r != nil {
 		e.Method, e.URL = cmp.Or(r.Method, http.MethodGet), Redact(r.URL)
-		e.Message = withoutCredentials(f.Message, r)
+		e.Code, e.Message = withoutCredentials(f.Code, r), withoutCredentials(f.Message, r)
+		e.Data = json.RawMessage(withoutCredentials(string(f.Data), r))
+		if len(e.Data) == 0 || !json.Valid(e.Data) {
+			e.Data = nil
+		}
 	}
 	return e
+}
+
+// AppTokenRefused reports whether the application token was not a valid one:
+// Socrata answers that with a 403, to requests for public data too. Another
+// attempt with the same token fails alike; one without a token reads what is
+// public.
+func (e *Error) AppTokenRefused() bool {
+	return e.Status == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "invalid app_token")
 }
 
 // Error gives, on one line, the request, the status, the code (or the name of
@@ -74,6 +87,9 @@ func (e *Error) Error() string {
 	}
 	if msg, _, _ := strings.Cut(e.Message, "; position: Map("); msg != "" { // the whole query follows
 		b.WriteString(": " + short(msg, 300))
+	}
+	if e.AppTokenRefused() {
+		b.WriteString("; the application token is not valid, and a request without it may succeed")
 	}
 	if e.RequestID != "" {
 		b.WriteString(" (request id " + short(e.RequestID, 100) + ")")
@@ -106,44 +122,4 @@ func short(s string, most int) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "")) + more
-}
-
-// withoutCredentials returns msg with the credentials of r, which a server may
-// repeat, blanked out.
-func withoutCredentials(msg string, r *http.Request) string {
-	var secrets []string
-	for name, values := range r.Header {
-		switch http.CanonicalHeaderKey(name) {
-		case "X-App-Token":
-			secrets = append(secrets, values...)
-		case "Authorization", "Authentication":
-			for _, v := range values {
-				_, after, found := strings.Cut(v, " ") // a scheme, mostly
-				if secrets = append(secrets, after); !found {
-					secrets = append(secrets, v)
-				}
-			}
-		}
-	}
-	for _, c := range r.Cookies() {
-		secrets = append(secrets, c.Value)
-	}
-	if _, pass, ok := r.BasicAuth(); ok {
-		secrets = append(secrets, pass)
-	}
-	if r.URL != nil {
-		q := r.URL.Query()
-		for _, name := range []string{"$$app_token", "app_token", "access_token", "client_secret", "ticket"} {
-			secrets = append(secrets, q[name]...)
-		}
-		if pass, ok := r.URL.User.Password(); ok {
-			secrets = append(secrets, pass)
-		}
-	}
-	for _, secret := range secrets {
-		if len(secret) >= 8 { // a shorter one is no token, and may be part of any word
-			msg = strings.ReplaceAll(msg, secret, hidden)
-		}
-	}
-	return msg
 }

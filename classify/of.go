@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -31,19 +32,19 @@ func Of(req *http.Request, resp *http.Response, err error) Outcome {
 		o.Class, o.Acted = Throttled, ActedNo
 	case http.StatusServiceUnavailable:
 		o.Class = Throttled
-		o.named(resp)
+		o.named(req, resp)
 	case http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		o.Class = Transient
 	case http.StatusInternalServerError:
 		o.Class = Transient
-		o.named(resp)
+		o.named(req, resp)
 		if o.Code == "internal" {
 			o.Class = Final
 		}
 	case http.StatusConflict, http.StatusForbidden:
-		o.named(resp)
+		o.named(req, resp)
 	case http.StatusBadRequest:
-		f := o.named(resp)
+		f := o.named(req, resp)
 		if f.Message == "" { // a header gave the code alone
 			f.Message = readBody(resp).Message
 		}
@@ -66,9 +67,9 @@ func Settled(status int) bool {
 }
 
 // named lets the server's error code have its say in o.
-func (o *Outcome) named(resp *http.Response) fields {
+func (o *Outcome) named(req *http.Request, resp *http.Response) fields {
 	f := read(resp)
-	o.Code = f.Code
+	o.Code = withoutCredentials(f.Code, cmp.Or(resp.Request, req))
 	if k, ok := kindOfCode(f.Code); ok {
 		o.Kind = k
 	}

@@ -19,11 +19,15 @@ func Redact(u *url.URL) string {
 	if u.RawQuery == "" {
 		return shown.String()
 	}
+	return shown.String() + "?" + redactQuery(u.RawQuery)
+}
+
+func redactQuery(query string) string {
 	var parts []string
-	for part := range strings.SplitSeq(u.RawQuery, "&") {
+	for part := range strings.SplitSeq(query, "&") {
 		parts = append(parts, redactParam(part))
 	}
-	return shown.String() + "?" + strings.Join(parts, "&")
+	return strings.Join(parts, "&")
 }
 
 const hidden = "***"
