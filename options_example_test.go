@@ -1,7 +1,7 @@
 package sodahttp_test
 
 import (
-	"log"
+	"log/slog"
 	"net/http"
 	"os"
 
@@ -18,7 +18,7 @@ func Example_options() {
 		Base:    &transport.AppToken{Token: os.Getenv("SODA_APP_TOKEN"), Host: portal}, // X-App-Token, for this host only
 		Policy:  policy.Batch(),                                                        // a night job: no limit on attempts, an hour
 		Limiter: rate.NewLimiter(10, 1),                                                // golang.org/x/time/rate; retries pay too
-		OnEvent: func(e transport.Event) { log.Print(e.Attempt) },                      // one line for each attempt, with no secrets in it
+		OnEvent: transport.LogTo(slog.Default().Handler()),                             // retries at Info, giving up at Warn, no secrets
 	}
 	client := &http.Client{Transport: &transport.StatusErrors{Base: rt}} // a 404 is an error: errors.Is(err, classify.NotFound)
 	client.CloseIdleConnections()

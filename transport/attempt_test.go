@@ -177,7 +177,7 @@ func TestAttemptTellsItsQueue(t *testing.T) {
 		lim := rate.NewLimiter(rate.Every(2*time.Second), 1)
 		lim.Allow()
 		var text string
-		rt := &transport.Transport{Base: answers(answer(200, "")), Limiter: lim, OnEvent: func(e transport.Event) { text = e.Attempt.String() }}
+		rt := &transport.Transport{Base: answers(answer(200, "")), Limiter: lim, OnEvent: func(e transport.Event) { text = e.Attempt().String() }}
 		if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || !strings.Contains(text, "queued 2s") {
 			t.Errorf("%q, %v, want the 2 s in the queue", text, err)
 		}

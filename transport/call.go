@@ -29,8 +29,11 @@ type call struct {
 	policy policy.Policy
 	plan   *policy.Run
 
+	number uint64 // for who listens
+
 	pass admission // the last attempt's
 	sent *http.Request
+	wire *wire // nil if it was the first
 	resp *http.Response
 	err  error
 
@@ -48,7 +51,11 @@ type call struct {
 
 func newCall(t *Transport, req, out *http.Request, keep *kept) *call {
 	p := t.policyOf(req)
-	return &call{t: t, req: req, out: out, sent: out, keep: keep, policy: p, plan: p.Start(out, time.Now())}
+	var number uint64
+	if t.OnEvent != nil {
+		number = t.calls.Add(1)
+	}
+	return &call{number: number, t: t, req: req, out: out, sent: out, keep: keep, policy: p, plan: p.Start(out, time.Now())}
 }
 
 // run takes the outcome in hand and goes on until one can be handed back.
@@ -73,8 +80,9 @@ func (c *call) run() (*http.Response, error) {
 		if c.next != nil {
 			closeBody(c.next)
 		}
-		c.resp, c.err = nil, err
+		c.resp, c.err, c.next = nil, err, nil
 		c.stopped("the context ended during the wait")
+		c.tell(WaitCut, policy.Stop)
 	}
 	settled = true
 	return c.result()
@@ -105,6 +113,7 @@ func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 func (c *call) again() {
 	c.sent, c.next = c.next, nil
 	if c.err = c.t.admit(c.sent, true, &c.pass, c.plan); c.err == nil {
+		c.sent, c.wire = watch(c.sent)
 		c.pass.sent = time.Now()
 		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, &c.pass)
 	}
@@ -130,7 +139,7 @@ func (c *call) checkRetry(context.Context, *http.Response, error) (bool, error) 
 	c.decided = now
 	a.Wait, a.By, a.Why, a.RetryAt = d.Wait, d.By, d.Why, d.RetryAt
 	c.record(a)
-	c.tell(d.Action)
+	c.tell(AttemptDone, d.Action)
 	if d.Action == policy.Stop {
 		c.over = true
 		return false, nil
@@ -190,7 +199,7 @@ func (c *call) prepare(a policy.Action) (why string) {
 	}
 	body, err := c.body()
 	if err != nil {
-		return "the body cannot be sent again: " + err.Error()
+		return "the body cannot be sent again: " + errorText(err)
 	}
 	next := *c.out
 	next.Body = body
@@ -264,10 +273,10 @@ func (c *call) result() (*http.Response, error) {
 		return c.resp, nil
 	}
 	if len(c.history) == 1 && last.Class == classify.Final && !c.pass.refused {
-		return nil, c.err // nothing was done about it, so nothing is said about it
+		return nil, classify.RedactError(c.err) // nothing was done about it, so nothing is said about it
 	}
 	if ctx := c.req.Context(); ctx.Err() != nil {
 		c.err = pace.Cause(ctx)
 	}
-	return nil, &Error{Err: c.err, History: c.history}
+	return nil, &Error{Err: classify.RedactError(c.err), History: c.history}
 }

@@ -2,9 +2,9 @@ package transport
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -14,13 +14,13 @@ import (
 // was more than one attempt, or there would have been. It unwraps to the last
 // attempt's error, or to the cause of the context's end.
 type Error struct {
-	Err     error
+	Err     error     // as classify.RedactError shows it
 	History []Attempt // the last 99 and the first; at least one
 }
 
 // Error gives the number of attempts, the last error and why there was no
-// further attempt. It shows no URL: the *url.Error that http.Client puts around
-// it does.
+// further attempt. The *url.Error that an http.Client puts around it shows the
+// whole URL; classify.RedactError hides what is not to be shown of that.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("sodahttp: ")
@@ -52,20 +52,23 @@ func (e *Error) Timeout() bool {
 	return errors.Is(e.Err, context.DeadlineExceeded) || errors.As(e.Err, &t) && t.Timeout()
 }
 
-// errorText is err's text, with the URLs of each *url.Error in it redacted.
-func errorText(err error) string {
-	text := err.Error()
-	var ue *url.Error
-	for ; errors.As(err, &ue); err = ue.Err {
-		if ue.URL == "" {
-			continue
-		}
-		shown := "***"
-		if u, perr := url.Parse(ue.URL); perr == nil {
-			shown = classify.Redact(u)
-		}
-		text = strings.ReplaceAll(text, ue.URL, shown)
-		text = strings.ReplaceAll(text, fmt.Sprintf("%q", ue.URL), fmt.Sprintf("%q", shown))
-	}
-	return text
+// MarshalJSON returns the members "error", with the text, and "history".
+func (e *Error) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Error   string    `json:"error"`
+		History []Attempt `json:"history"`
+	}{e.Error(), e.History})
 }
+
+// MarshalJSON returns the members "error", with the text, "good_bytes" and
+// "changed".
+func (e *BodyError) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Error   string `json:"error"`
+		Good    int64  `json:"good_bytes"`
+		Changed bool   `json:"changed"`
+	}{e.Error(), e.Good, e.Changed})
+}
+
+// errorText is err's text with its URLs redacted.
+func errorText(err error) string { return classify.RedactError(err).Error() }

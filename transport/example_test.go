@@ -116,7 +116,7 @@ func ExampleEvent() {
 		Base:   srv.Transport(),
 		Policy: hasty,
 		OnEvent: func(e transport.Event) {
-			fmt.Println(e.Attempt.N, e.Attempt.Status, e.Attempt.Class, e.Next)
+			fmt.Println(e.Attempt().N, e.Attempt().Status, e.Attempt().Class, e.Next)
 		},
 	}}
 	resp, err := client.Get(srv.URL + "/resource/abcd-1234.json")

@@ -39,6 +39,10 @@ type Resume struct {
 	// MaxAttempts is how often in a row the body may be asked for again
 	// without a byte more of it coming. 0 means 5.
 	MaxAttempts int
+
+	// OnEvent is told when a body that was cut goes on, by whoever reads it.
+	// If nil, nobody is told.
+	OnEvent func(Event)
 }
 
 // RoundTrip sends req.
@@ -56,6 +60,7 @@ func (r *Resume) RoundTrip(req *http.Request) (*http.Response, error) {
 		last:     resp,
 		body:     resp.Body,
 		attempts: r.MaxAttempts,
+		onEvent:  r.OnEvent,
 		sum:      newSum(maphash.MakeSeed()),
 		closed:   make(chan struct{}),
 		ranges:   resp.Header.Get("Accept-Ranges") == "bytes" && isStrong(resp.Header.Get("Etag")) && !resp.Uncompressed,
@@ -119,7 +124,8 @@ type wholeBody struct {
 	last     *http.Response // which is being read
 	resp     *http.Response // what the caller has, for its trailer
 	attempts int            // in a row without progress
-	ranges   bool           // the server offers them
+	onEvent  func(Event)
+	ranges   bool // the server offers them
 
 	good  int64 // delivered
 	sum   *sum  // of that
@@ -194,6 +200,7 @@ func (b *wholeBody) goOn(err error) {
 		}
 		var changed *changedError
 		if err = b.again(); err == nil {
+			b.tellResumed()
 			return
 		} else if errors.As(err, &changed) {
 			b.fail(true, err)

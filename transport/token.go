@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,6 +24,12 @@ type AppToken struct {
 	// is asked other than by a redirect gets it.
 	Host string
 
+	// Optional answers a 403 which says that the token is not a valid one by
+	// one attempt without it, where the body can be had again: what is public
+	// can be read without a token. Every request then costs two, and a Pacer
+	// counts them as one. If false, the 403 goes back.
+	Optional bool
+
 	// Base sends the requests. If nil, http.DefaultTransport is used.
 	Base http.RoundTripper
 }
@@ -41,7 +48,33 @@ func (a *AppToken) RoundTrip(req *http.Request) (*http.Response, error) {
 		r.Header = make(http.Header)
 	}
 	r.Header.Set(appToken, a.Token)
-	return base.RoundTrip(&r)
+	resp, err := base.RoundTrip(&r)
+	if a.Optional && err == nil && resp != nil && resp.StatusCode == http.StatusForbidden {
+		return a.without(base, req, resp)
+	}
+	return resp, err
+}
+
+// without sends req without the token if that is what the 403 in hand is about.
+// The server has refused the request at its door, whatever its method.
+func (a *AppToken) without(base http.RoundTripper, req *http.Request, resp *http.Response) (*http.Response, error) {
+	var said *classify.Error
+	if !errors.As(classify.Check(resp), &said) || !said.AppTokenRefused() {
+		return resp, nil
+	}
+	again := *req
+	if req.Body != nil && req.Body != http.NoBody {
+		if req.GetBody == nil {
+			return resp, nil
+		}
+		body, err := req.GetBody()
+		if err != nil || body == nil {
+			return resp, nil
+		}
+		again.Body = body
+	}
+	drain(resp.Body)
+	return base.RoundTrip(&again)
 }
 
 // isHost reports whether u is of a.Host.

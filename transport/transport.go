@@ -21,6 +21,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -63,10 +64,12 @@ type Transport struct {
 	Pacer *pace.Pacer
 
 	// OnEvent is called after each attempt, from the goroutine of its
-	// RoundTrip, which waits for it. If nil, nobody is told.
+	// RoundTrip, which waits for it; nobody else does, and a panic is that
+	// request's alone. [LogTo] makes one that logs. If nil, nobody is told.
 	OnEvent func(Event)
 
-	queue pace.Queue // for the Limiter
+	queue pace.Queue    // for the Limiter
+	calls atomic.Uint64 // that were told of
 }
 
 // RoundTrip sends req and returns the answer that settles it. See [Transport].

@@ -385,7 +385,7 @@ func TestHistory(t *testing.T) {
 		if a := h[1]; a.Status != 503 || a.Why != "2 of 2 attempts made" || a.Wait != 0 {
 			t.Errorf("last attempt %+v", a)
 		}
-		if events[0].Next != policy.Retry || events[1].Next != policy.Stop || events[1].Attempt.N != 2 || events[0].Context == nil {
+		if events[0].Next != policy.Retry || events[1].Next != policy.Stop || events[1].Attempt().N != 2 || events[0].Context == nil {
 			t.Errorf("events %+v", events)
 		}
 		text := h[0].String() + h[1].String()
@@ -974,7 +974,7 @@ func TestHistoryIsBounded(t *testing.T) {
 			return answer(200, ""), nil
 		})}
 		last := 0
-		rt.OnEvent = func(e transport.Event) { last = e.Attempt.N }
+		rt.OnEvent = func(e transport.Event) { last = e.Attempt().N }
 		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
 		if err != nil {
 			t.Fatal(err)

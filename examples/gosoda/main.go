@@ -196,9 +196,9 @@ func (t *tally) event(e transport.Event) {
 	t.sent++
 	if e.Next != policy.Stop {
 		t.retries++
-		t.longest = max(t.longest, e.Attempt.Wait)
+		t.longest = max(t.longest, e.Attempt().Wait)
 	}
-	fmt.Fprintln(t.log, e.Attempt)
+	fmt.Fprintln(t.log, e.Attempt())
 }
 
 // run plays all scenes on portals made with extra, and reports on w.

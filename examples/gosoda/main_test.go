@@ -86,7 +86,7 @@ type listener struct {
 func (l *listener) event(e transport.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.attempts = append(l.attempts, e.Attempt)
+	l.attempts = append(l.attempts, e.Attempt())
 }
 
 var (

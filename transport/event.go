@@ -1,0 +1,115 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
+	"github.com/sodahttp/sodahttp/policy"
+)
+
+// An EventKind says what an [Event] is about.
+type EventKind uint8
+
+const (
+	AttemptDone EventKind = iota // an attempt is over: Attempt, and Next, which follows it
+	WaitCut                      // the context ended during the wait that followed Attempt
+	BodyResumed                  // Resume goes on reading a body that was cut: Good, and why in Attempt.Err
+	PaceChanged                  // what the Pacer knows of a quota has changed: Pace
+)
+
+// String returns the name of k, such as "attempt done".
+func (k EventKind) String() string {
+	return [...]string{"attempt done", "wait cut", "body resumed", "pace changed", "unknown"}[min(k, 4)]
+}
+
+// An Event is what OnEvent is told. It is good for the time of that call; what
+// its Attempt method returns may be kept.
+type Event struct {
+	Context context.Context // of the request; nil for a PaceChanged
+	Kind    EventKind
+	Call    uint64        // the request, counted by its Transport from 1; 0 if it is none of a Transport's
+	Next    policy.Action // what follows an AttemptDone; the attempt tells after what wait
+	Good    int64         // how many bytes of the body were delivered before the cut of a BodyResumed
+	Pace    pace.Event    // zero unless PaceChanged
+
+	attempt *Attempt // nil if it is still to be made, of first
+	first   settled
+}
+
+// settled is what an Attempt is made of that was the first and the last. That
+// is left to who asks for it, as most do not: they want to hear of troubles.
+type settled struct {
+	sent   *http.Request
+	resp   *http.Response
+	start  time.Time
+	queued time.Duration
+	took   time.Duration
+}
+
+// Attempt returns the attempt that the event is about; for a PaceChanged, the
+// zero Attempt.
+func (e Event) Attempt() Attempt {
+	switch {
+	case e.attempt != nil:
+		return *e.attempt
+	case e.first.sent == nil:
+		return Attempt{}
+	}
+	f := &e.first
+	unread := *f.resp // the header says all: the body is the caller's
+	unread.Body = http.NoBody
+	a := newAttempt(f.sent, f.resp, classify.Of(f.sent, &unread, nil))
+	a.N, a.Start, a.Queued, a.Took = 1, f.start, f.queued, f.took
+	return a
+}
+
+// String describes the event in one line.
+func (e Event) String() string {
+	switch {
+	case e.Kind == PaceChanged:
+		return e.Pace.String()
+	case e.Kind == BodyResumed:
+		return fmt.Sprintf("resumed after %d bytes: %v", e.Good, e.Attempt())
+	case e.Call == 0:
+		return e.Attempt().String()
+	}
+	return fmt.Sprintf("call %d: %v", e.Call, e.Attempt())
+}
+
+// tellSettled reports a first attempt that was the last.
+func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, pass *admission) {
+	told := false
+	defer func() {
+		if !told { // the hook has panicked
+			resp.Body.Close()
+		}
+	}()
+	t.OnEvent(Event{
+		Context: req.Context(),
+		Call:    t.calls.Add(1),
+		first:   settled{sent, resp, pass.sent, pass.queued, time.Since(pass.sent)},
+	})
+	told = true
+}
+
+// tell reports the last attempt.
+func (c *call) tell(kind EventKind, next policy.Action) {
+	if c.t.OnEvent != nil {
+		last := c.history[len(c.history)-1]
+		c.t.OnEvent(Event{Context: c.req.Context(), Kind: kind, Call: c.number, Next: next, attempt: &last})
+	}
+}
+
+// tellResumed reports that the body goes on.
+func (b *wholeBody) tellResumed() {
+	if b.onEvent == nil {
+		return
+	}
+	a := newAttempt(b.req, b.last, classify.Outcome{Status: b.last.StatusCode, Acted: classify.ActedYes})
+	a.Err = classify.RedactError(b.cut)
+	b.onEvent(Event{Context: b.req.Context(), Kind: BodyResumed, Good: b.good, attempt: &a})
+}
