@@ -114,7 +114,7 @@ func (o *Outcome) accepted(req *http.Request, resp *http.Response) fields {
 		return fields{}
 	}
 	f := readBody(resp)
-	o.Code = f.Code
+	o.Code = withoutCredentials(f.Code, cmp.Or(resp.Request, req))
 	switch {
 	case f.Failed:
 		o.Acted = ActedUnknown // a failed job, whatever its status

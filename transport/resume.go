@@ -214,7 +214,7 @@ func (b *wholeBody) goOn(err error) {
 
 // fail ends the body in a BodyError.
 func (b *wholeBody) fail(changed bool, last error) {
-	e := &BodyError{Good: b.good, Changed: changed, Err: b.cut, Last: last}
+	e := &BodyError{Good: b.good, Changed: changed, Err: classify.RedactError(b.cut), Last: classify.RedactError(last)}
 	if last == b.cut {
 		e.Last = nil
 	}
