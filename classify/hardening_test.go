@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +21,7 @@ func TestCredentialsAreBlanked(t *testing.T) {
 		"Authorization without a scheme": func(r *http.Request) { r.Header.Set("Authorization", secret) },
 		"Authorization with one":         func(r *http.Request) { r.Header.Set("Authorization", "OAuth "+secret) },
 		"a password":                     func(r *http.Request) { r.SetBasicAuth("me", secret) },
+		"a user that is a token":         func(r *http.Request) { r.URL.User = url.User(secret) },
 		"a second $$app_token":           func(r *http.Request) { r.URL.RawQuery = "$$app_token=first-token&$$app_token=" + secret },
 		"a cookie":                       func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "_core_session_id", Value: secret}) },
 	} {

@@ -33,6 +33,7 @@ func TestRedactError(t *testing.T) {
 		{"a URL with nothing to hide", &url.Error{Op: "Get", URL: "http://x.gov/a", Err: io.EOF}, `Get "http://x.gov/a": EOF`},
 		{"no URL", &url.Error{Op: "Get", Err: io.EOF}, `Get "": EOF`},
 		{"a URL in a text", fmt.Errorf("asking %s: refused", at), "asking https://x.gov/a.json?$limit=5&$$app_token=***: refused"},
+		{"a fragment", errors.New("asking https://x.gov/#" + token), "asking https://x.gov/"},
 		{"at a sentence's end", errors.New("asked (https://x.gov/?$limit=1&t=" + token + "). Sorry"), "asked (https://x.gov/?$limit=1&t=***. Sorry"},
 		{"a text that is none to parse", errors.New("bad https://x.gov/%zz?" + token), "bad ***"},
 		{"userinfo of another scheme", errors.New("dial redis://:" + token + "@cache:6379: refused"), "dial redis://cache:6379: refused"},

@@ -219,17 +219,27 @@ func TestNoSecretIsShown(t *testing.T) {
 			resp.ContentLength = 1 << 20
 			return resp, nil
 		}},
-		{name: "a body that is cut and gone", req: asGet, base: func() baseFunc {
-			n := 0
-			return func(r *http.Request) (*http.Response, error) {
-				if n++; n%2 == 0 {
-					return leaky(r, 404), nil
-				}
+		{name: "a body that is cut and gone", req: asGet, base: alternately(
+			func(r *http.Request) (*http.Response, error) {
 				resp := leaky(r, 200)
 				resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("x"), torn{urlError(whole(r))}))
 				return resp, nil
-			}
-		}()},
+			},
+			func(r *http.Request) (*http.Response, error) { return leaky(r, 404), nil })},
+		{name: "a body that is cut and goes on", req: asGet, base: alternately(
+			func(r *http.Request) (*http.Response, error) {
+				resp := answer(200, "")
+				resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("x"), torn{urlError(whole(r))}))
+				return resp, nil
+			},
+			func(*http.Request) (*http.Response, error) { return answer(200, "xyz"), nil })},
+		{name: "a body that is cut, and no way back", req: asGet, base: alternately(
+			func(r *http.Request) (*http.Response, error) {
+				resp := answer(200, "")
+				resp.Body = io.NopCloser(torn{io.ErrUnexpectedEOF})
+				return resp, nil
+			},
+			func(r *http.Request) (*http.Response, error) { return nil, urlError(whole(r)) })},
 		{name: "an error at a body's end", req: asGet, base: func(r *http.Request) (*http.Response, error) {
 			resp, all := leaky(r, 200), leaky(r, 500)
 			said, _ := io.ReadAll(all.Body)
@@ -246,6 +256,17 @@ func TestNoSecretIsShown(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// alternately answers as one, then as the other.
+func alternately(one, other baseFunc) baseFunc {
+	n := 0
+	return func(r *http.Request) (*http.Response, error) {
+		if n++; n%2 == 1 {
+			return one(r)
+		}
+		return other(r)
 	}
 }
 
@@ -279,13 +300,16 @@ func everything(v *vault, rt *transport.Transport, base baseFunc, change func(*h
 	rt.Pacer = &pace.Pacer{OnEvent: func(e pace.Event) { hook(transport.Event{Kind: transport.PaceChanged, Pace: e}) }}
 	rt.OnEvent = hook
 	status := &transport.StatusErrors{Base: &transport.Resume{OnEvent: hook, Base: rt}}
-	for _, client := range []http.RoundTripper{rt, status} {
+	for _, client := range []http.RoundTripper{rt, status, &transport.Resume{OnEvent: hook, Base: rt.Base}} {
 		req := plant(v.t)
 		if change != nil {
 			req = change(req)
 		}
 		req.Header.Del("X-App-Token") // so that AppToken sets its own
 		resp, err := client.RoundTrip(req)
+		if _, ok := client.(*transport.Resume); ok { // which hands Base's errors back
+			err = classify.RedactError(err)
+		}
 		v.error("RoundTrip's error", err)
 		if err == nil {
 			v.print("the History", transport.History(resp), true)
