@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/sodatest"
@@ -268,6 +269,19 @@ func TestPanickingHookHarmsItsOwnRequestOnly(t *testing.T) {
 				t.Errorf("after a %d the Pacer holds %+v", status, s)
 			}
 		})
+	}
+}
+
+// TestAttemptLeavesTheBody: what a hook asks for is not read from the caller.
+func TestAttemptLeavesTheBody(t *testing.T) {
+	var a transport.Attempt
+	rt := &transport.Transport{Base: answers(answer(403, badToken)), OnEvent: func(e transport.Event) { a = e.Attempt() }}
+	resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+	if err != nil || a.Kind != classify.PermissionDenied || a.Code != "" {
+		t.Fatalf("got %v, %+v", err, a)
+	}
+	if b, err := io.ReadAll(resp.Body); string(b) != badToken || err != nil {
+		t.Errorf("the body came back as %q, %v", b, err)
 	}
 }
 

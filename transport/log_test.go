@@ -28,7 +28,7 @@ type levels struct {
 	got []string
 }
 
-func (l *levels) Enabled(context.Context, slog.Level) bool { return true }
+func (l *levels) Enabled(ctx context.Context, _ slog.Level) bool { return ctx != nil }
 
 func (l *levels) Handle(_ context.Context, r slog.Record) error {
 	l.got = append(l.got, r.Level.String()+" "+r.Message)
@@ -45,20 +45,20 @@ func TestLogLevels(t *testing.T) {
 	certificate := baseFunc(func(*http.Request) (*http.Response, error) { return nil, errors.New("bad certificate") })
 	for _, row := range []struct {
 		name string
-		rt   transport.Transport
+		rt   *transport.Transport
 		ctx  time.Duration // when it is cancelled; 0 for never
 		want []string
 	}{
-		{"a success", transport.Transport{Base: answers(answer(200, ""))}, 0, []string{"DEBUG sodahttp: done"}},
-		{"a final 404", transport.Transport{Base: answers(answer(404, ""))}, 0, []string{"DEBUG sodahttp: done"}},
-		{"a final error", transport.Transport{Base: certificate}, 0, []string{"DEBUG sodahttp: done"}},
-		{"a retry", transport.Transport{Base: answers(answer(503, ""), answer(200, ""))}, 0, []string{"INFO sodahttp: retry", "DEBUG sodahttp: done"}},
-		{"a poll", transport.Transport{Base: answers(accepted, answer(200, ""))}, 0, []string{"INFO sodahttp: poll", "DEBUG sodahttp: done"}},
-		{"giving up", transport.Transport{Base: answers(busy("7200"))}, 0, []string{"WARN sodahttp: gave up"}},
-		{"a wait that is cancelled", transport.Transport{Base: answers(busy("5"))}, 2 * time.Second,
+		{"a success", &transport.Transport{Base: answers(answer(200, ""))}, 0, []string{"DEBUG sodahttp: done"}},
+		{"a final 404", &transport.Transport{Base: answers(answer(404, ""))}, 0, []string{"DEBUG sodahttp: done"}},
+		{"a final error", &transport.Transport{Base: certificate}, 0, []string{"DEBUG sodahttp: done"}},
+		{"a retry", &transport.Transport{Base: answers(answer(503, ""), answer(200, ""))}, 0, []string{"INFO sodahttp: retry", "DEBUG sodahttp: done"}},
+		{"a poll", &transport.Transport{Base: answers(accepted, answer(200, ""))}, 0, []string{"INFO sodahttp: poll", "DEBUG sodahttp: done"}},
+		{"giving up", &transport.Transport{Base: answers(busy("7200"))}, 0, []string{"WARN sodahttp: gave up"}},
+		{"a wait that is cancelled", &transport.Transport{Base: answers(busy("5"))}, 2 * time.Second,
 			[]string{"INFO sodahttp: retry", "INFO sodahttp: wait cancelled"}},
-		{"a request that was not sent", transport.Transport{Base: answers(answer(200, "")), Limiter: refusing{}}, 0, []string{"WARN sodahttp: not sent"}},
-		{"a request that was cancelled in the queue", transport.Transport{Base: answers(answer(200, "")), Limiter: waiting{}}, time.Second, []string{"DEBUG sodahttp: done"}},
+		{"a request that was not sent", &transport.Transport{Base: answers(answer(200, "")), Limiter: refusing{}}, 0, []string{"WARN sodahttp: not sent"}},
+		{"a request that was cancelled in the queue", &transport.Transport{Base: answers(answer(200, "")), Limiter: waiting{}}, time.Second, []string{"DEBUG sodahttp: done"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := new(levels)

@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -163,7 +164,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		base baseFunc
-		rt   transport.Transport // whose other fields the row wants
+		rt   *transport.Transport // with what the row wants; nil for none
 		req  func(*http.Request) *http.Request
 	}{
 		{name: "a throttle", base: func(r *http.Request) (*http.Response, error) { return leaky(r, 503), nil }},
@@ -201,7 +202,7 @@ func TestNoSecretIsShown(t *testing.T) {
 			return nil, urlError(whole(r))
 		}},
 		{name: "a Limiter that fails", base: func(r *http.Request) (*http.Response, error) { return leaky(r, 200), nil },
-			rt: transport.Transport{Limiter: &refusal{errors.New("dial redis://me:" + secret("limiter") + "@cache: no")}}},
+			rt: &transport.Transport{Limiter: &refusal{errors.New("dial redis://me:" + secret("limiter") + "@cache: no")}}},
 		{name: "a GetBody that fails", base: func(r *http.Request) (*http.Response, error) { return leaky(r, 503), nil },
 			req: func(r *http.Request) *http.Request {
 				r.GetBody = func() (io.ReadCloser, error) { return nil, urlError("https://x.test/?sig=" + secret("get-body")) }
@@ -250,7 +251,7 @@ func TestNoSecretIsShown(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				v := newVault(t)
-				everything(v, &row.rt, row.base, row.req)
+				everything(v, cmp.Or(row.rt, new(transport.Transport)), row.base, row.req)
 				if v.outputs < 100 {
 					t.Errorf("only %d texts were searched", v.outputs)
 				}
@@ -327,6 +328,11 @@ func everything(v *vault, rt *transport.Transport, base baseFunc, change func(*h
 		resp, err = (&http.Client{Transport: client}).Do(req)
 		v.error("http.Client's error", classify.RedactError(err))
 		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+			if client == rt {
+				err = classify.RedactError(err)
+			}
+			v.error("a body's error", err)
 			resp.Body.Close()
 		}
 	}
