@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"sodatest":            {},
 	"sodatest/contract":   {"sodatest"},
 	"examples/get":        {"transport"},
-	"examples/quickstart": {"transport", "policy", "classify", "sodatest"},
+	"examples/quickstart": {"transport", "classify", "sodatest"},
 }
 
 func TestArrows(t *testing.T) {

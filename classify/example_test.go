@@ -153,3 +153,10 @@ func ExampleResultURL() {
 	}
 	// Output: /api/imports2.json?method=append&ticket=7cf317cb true
 }
+
+// RedactError is for what an http.Client returns.
+func ExampleRedactError() {
+	_, err := http.Get("gopher://data.example.gov/?$limit=5&$$app_token=secret")
+	fmt.Println(classify.RedactError(err))
+	// Output: Get "gopher://data.example.gov/?$limit=5&$$app_token=***": unsupported protocol scheme "gopher"
+}

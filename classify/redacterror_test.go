@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -68,7 +67,10 @@ func (e told) Temporary() bool { return true }
 func TestRedactErrorKeepsWhatItIs(t *testing.T) {
 	inner := told(token)
 	err := classify.RedactError(&url.Error{Op: "Get", URL: "http://x.gov/?t=" + token, Err: inner})
-	var ne net.Error
+	var ne interface {
+		Timeout() bool
+		Temporary() bool
+	} // as net.Error
 	var ue *url.Error
 	var own told
 	if !errors.As(err, &ne) || !ne.Timeout() || !ne.Temporary() {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -128,6 +130,33 @@ func ExampleEvent() {
 	// Output:
 	// 1 504 transient retry
 	// 2 200 final stop
+}
+
+// LogTo logs what happens, at levels that fit: a night job at Warn is quiet as
+// long as the portal gives in.
+func ExampleLogTo() {
+	srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(sodatest.Fault("execution_timeout")))
+	defer srv.Close()
+	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level: slog.LevelInfo,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "start" || a.Key == "request_id" || strings.HasSuffix(a.Key, "_seconds") {
+				return slog.Attr{} // no two runs of this example have the same
+			}
+			return a
+		},
+	})
+	client := &http.Client{Transport: &transport.Transport{Base: srv.Transport(), Policy: hasty, OnEvent: transport.LogTo(handler)}}
+	resp, err := client.Get(srv.URL + "/resource/abcd-1234.json?$where=name='Jane'")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	fmt.Println(resp.Status)
+	// Output:
+	// level=INFO msg="sodahttp: retry" event="attempt done" call=1 next=retry attempt.n=1 attempt.method=GET attempt.url="http://socrata.test/resource/abcd-1234.json?$where=***" attempt.status=504 attempt.kind=execution_timeout attempt.class=transient attempt.wait_by=back-off
+	// 200 OK
 }
 
 // The history tells what the server asked for and what was done about it.

@@ -11,8 +11,8 @@ import (
 // status of 400 or more, and a 202 whose result did not come in time. It
 // belongs around a [Transport], not under it. If there was more than one
 // attempt, the error is an [*Error] that unwraps to the *classify.Error. The
-// *url.Error that an http.Client puts around either prints the whole URL. It is
-// safe for concurrent use.
+// *url.Error that an http.Client puts around either prints the whole URL:
+// classify.RedactError is for that. It is safe for concurrent use.
 type StatusErrors struct {
 	// Base sends the requests. If nil, http.DefaultTransport is used.
 	Base http.RoundTripper

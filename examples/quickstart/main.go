@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
-	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/transport"
 )
@@ -95,19 +94,25 @@ func demonstrate(ctx context.Context, out io.Writer, srv *sodatest.Server) error
 func show(ctx context.Context, out io.Writer, base http.RoundTripper, s scene) error {
 	fmt.Fprintf(out, "\n%s\n  %8s  %-8s %-6s %-22s %-10s %s\n", s.title, "elapsed", "attempt", "method", "answer", "verdict", "then")
 	start := time.Now()
-	client := &http.Client{Transport: &transport.Transport{
-		Base:    base,
-		OnEvent: func(e transport.Event) { printEvent(out, time.Since(start), e) },
-	}}
+	client := &http.Client{Transport: &transport.Transport{Base: base}}
 	req, err := http.NewRequestWithContext(ctx, s.method, s.url, nil)
 	if err != nil {
 		return err
 	}
 	resp, err := client.Do(req)
+	var gaveUp *transport.Error
+	if errors.As(err, &gaveUp) {
+		printHistory(out, start, gaveUp.History)
+	}
 	if err != nil {
-		return fmt.Errorf("the request failed: %w", plain(err))
+		return fmt.Errorf("the request failed: %w", classify.RedactError(err))
 	}
 	defer resp.Body.Close()
+	if h := transport.History(resp); h != nil {
+		printHistory(out, start, h)
+	} else { // the first answer was the last, and took all the time there was
+		printHistory(out, start, []transport.Attempt{{N: 1, Method: s.method, Status: resp.StatusCode, Start: start, Took: time.Since(start)}})
+	}
 	n, err := io.Copy(io.Discard, resp.Body)
 	if err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
@@ -122,40 +127,31 @@ func show(ctx context.Context, out io.Writer, base http.RoundTripper, s scene) e
 	return nil
 }
 
-// printEvent prints one line of the timeline.
-func printEvent(out io.Writer, elapsed time.Duration, e transport.Event) {
-	a := e.Attempt
-	answer := fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))
-	if a.Err != nil {
-		answer = "no answer"
+// printHistory prints a line for each attempt.
+func printHistory(out io.Writer, start time.Time, attempts []transport.Attempt) {
+	for i, a := range attempts {
+		answer := fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))
+		if a.Err != nil {
+			answer = "no answer"
+		}
+		then := "handed back"
+		if i < len(attempts)-1 {
+			then = fmt.Sprintf("again in %s (%s)", seconds(a.Wait), a.By)
+			if a.Class == classify.Pending {
+				then = fmt.Sprintf("asks for the result in %s (%s)", seconds(a.Wait), a.By)
+			}
+		}
+		if a.RetryAfter > 0 {
+			then = fmt.Sprintf("server asks for %s: %s", seconds(a.RetryAfter), then)
+		}
+		if a.Why != "" {
+			then += ": " + a.Why
+		}
+		if a.Err != nil {
+			then += ": " + a.Err.Error()
+		}
+		fmt.Fprintf(out, "  %8s  %-8d %-6s %-22s %-10s %s\n", seconds(a.Start.Add(a.Took).Sub(start)), a.N, a.Method, answer, a.Class, then)
 	}
-	then := "handed back"
-	switch e.Next {
-	case policy.Retry:
-		then = fmt.Sprintf("again in %s (%s)", seconds(a.Wait), a.By)
-	case policy.Poll:
-		then = fmt.Sprintf("asks for the result in %s (%s)", seconds(a.Wait), a.By)
-	}
-	if a.RetryAfter > 0 {
-		then = fmt.Sprintf("server asks for %s: %s", seconds(a.RetryAfter), then)
-	}
-	if a.Why != "" {
-		then += ": " + a.Why
-	}
-	if a.Err != nil {
-		then += ": " + plain(a.Err).Error()
-	}
-	fmt.Fprintf(out, "  %8s  %-8d %-6s %-22s %-10s %s\n", seconds(elapsed), a.N, a.Method, answer, a.Class, then)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
-
-// plain drops the *url.Error around err, which repeats the URL with everything
-// that is in it.
-func plain(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
-	}
-	return err
-}
