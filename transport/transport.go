@@ -63,9 +63,10 @@ type Transport struct {
 	// request backs off by itself.
 	Pacer *pace.Pacer
 
-	// OnEvent is called after each attempt, from the goroutine of its
-	// RoundTrip, which waits for it; nobody else does, and a panic is that
-	// request's alone. [LogTo] makes one that logs. If nil, nobody is told.
+	// OnEvent is told of each attempt, and of a wait that the context cut, from
+	// the goroutine of its RoundTrip, which waits for it. Nobody else does, and
+	// a panic is that request's alone. [LogTo] makes one that logs. If nil,
+	// nobody is told.
 	OnEvent func(Event)
 
 	queue pace.Queue    // for the Limiter
