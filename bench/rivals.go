@@ -28,8 +28,8 @@ func Contenders() []Contender {
 	return []Contender{
 		{"bare", func(base http.RoundTripper) http.RoundTripper { return base }},
 		{"sodahttp", func(base http.RoundTripper) http.RoundTripper { return &transport.Transport{Base: base} }},
-		{"sodahttp+Pacer", func(base http.RoundTripper) http.RoundTripper {
-			return &transport.Transport{Base: base, Pacer: new(pace.Pacer)}
+		{"sodahttp, Pacer off", func(base http.RoundTripper) http.RoundTripper {
+			return &transport.Transport{Base: base, Pacer: &pace.Pacer{Off: true}}
 		}},
 		{"rehttp", func(base http.RoundTripper) http.RoundTripper {
 			retry := rehttp.RetryAll(rehttp.RetryMaxRetries(3), rehttp.RetryHTTPMethods("GET", "HEAD", "PUT", "DELETE"),

@@ -19,12 +19,16 @@
 //
 // Where it is weak:
 //
-//   - Every 429 and 503 counts as a matter of pace. A server that refuses a
-//     fifth of everything, whatever the pace, drives it down to almost nothing.
+//   - A server that refuses some requests whatever the pace is told from one
+//     that throttles by a trial, in which the pace goes up: after a dozen
+//     refusals, sooner or later. One that refuses more than a third that way is
+//     taken for a throttle, and asked as slowly as once in ten seconds.
+//   - Many programs that share a quota without sharing a Pacer get unequal
+//     parts of it.
 //   - Retries go first. Where one dataset answers nothing but 503, requests
 //     for a healthy one of the same host get every second probe only.
-//   - A probe that is not answered holds the host for 10 s, and in the slow
-//     start six slow requests hold it until one is answered.
+//   - A probe that is not answered holds the host for 10 s, and where answers
+//     take long the slow start lets one more in each second.
 //   - Of a Retry-After it obeys at most MaxPause, and that of a 500, 502 or 504
 //     holds its own request only.
 //   - A token that is added below, by the Base of a Transport, is not part of

@@ -3,6 +3,7 @@ package pace_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -158,5 +159,51 @@ func TestRestoredStateIsBounded(t *testing.T) {
 				t.Errorf("a restored rate of %s makes 3 sends take %v", rate, took)
 			}
 		})
+	}
+}
+
+// OnEvent is called by callers only: a timer that did would have nobody to
+// panic at but the program.
+func TestTimersDoNotTell(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		var kinds []pace.EventKind
+		p.OnEvent = func(e pace.Event) { kinds = append(kinds, e.Kind) }
+		k := key(t, "a.example")
+		p.Done(wait(t, &p, k), throttled, 2*time.Second, true)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			defer func() { recover() }()
+			p.OnEvent = func(e pace.Event) { kinds = append(kinds, e.Kind); panic(e) }
+			p.Wait(ctx, k, false)
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		defer cancel()
+		if !slices.Contains(kinds, pace.PauseEnded) {
+			t.Errorf("told %v", kinds)
+		}
+		if s := p.Snapshot()[0]; s.InFlight != 0 || s.Waiting != 0 {
+			t.Errorf("who was told and panicked left %+v", s)
+		}
+	})
+}
+
+func TestOff(t *testing.T) {
+	p := pace.Pacer{Off: true}
+	k := key(t, "a.example")
+	for range 100 {
+		ticket := wait(t, &p, k)
+		if !ticket.Sent().IsZero() {
+			t.Error("a ticket that stands for nothing was sent")
+		}
+		p.Done(ticket, throttled, time.Hour, true)
+		p.Abandon(ticket)
+	}
+	if _, now := p.Try(request(t, "https://a.example/")); !now || !p.Retry(k) || p.Turn(k) != 0 {
+		t.Error("there is something to wait for")
+	}
+	if s := p.Snapshot(); len(s) != 0 {
+		t.Errorf("learned %+v", s)
 	}
 }

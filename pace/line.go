@@ -123,15 +123,24 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 		}
 	}()
 	l.unlock()
-	told = true
-	if !waits {
-		return w.ticket, w.err
+	if waits {
+		select {
+		case <-w.ready:
+			l.catchUp()
+		case <-ctx.Done():
+			told = true
+			return Ticket{}, l.cancel(ctx, w)
+		}
 	}
-	select {
-	case <-w.ready:
-		return w.ticket, w.err
-	case <-ctx.Done():
-		return Ticket{}, l.cancel(ctx, w)
+	told = true
+	return w.ticket, w.err
+}
+
+// catchUp tells what a timer left to be told.
+func (l *line) catchUp() {
+	if l.pacer.OnEvent != nil {
+		l.mu.Lock()
+		l.unlock()
 	}
 }
 
@@ -329,10 +338,11 @@ func (l *line) disarm() {
 	}
 }
 
-// fire is what the timer does.
+// fire is what the timer does. What there is to tell is left to those it sends,
+// or to whoever comes next.
 func (l *line) fire() {
 	l.mu.Lock()
-	defer l.unlock()
+	defer l.mu.Unlock()
 	l.armed = never
 	l.dispatch(l.now())
 }

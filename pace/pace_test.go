@@ -880,6 +880,7 @@ func TestEvents(t *testing.T) {
 		k := key(t, "a.example")
 		p.Done(wait(t, &p, k), throttled, time.Second, true)
 		p.Done(wait(t, &p, k), good, 0, false)
+		p.Done(wait(t, &p, k), throttled, 0, false)
 		synctest.Wait()
 		mu.Lock()
 		defer mu.Unlock()

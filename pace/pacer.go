@@ -24,10 +24,14 @@ type Pacer struct {
 	// MaxPause bounds how long one Retry-After holds a quota. If 0, an hour.
 	MaxPause time.Duration
 
-	// OnEvent is told of every change of mode, pause and learned rate, by
-	// whatever goroutine met it, so perhaps by several at once. It holds up
-	// that one only; some are a timer's, where a panic ends the program. If
-	// nil, nobody is told.
+	// Off lets everything through at once, and nothing is learned. If false,
+	// it learns.
+	Off bool
+
+	// OnEvent is told of every change of mode, pause and learned rate, by the
+	// caller who met it or who comes next, so perhaps by several at once. It
+	// holds up that one only, and a panic is that one's. If nil, nobody is
+	// told.
 	OnEvent func(Event)
 
 	recent atomic.Pointer[recent] // the line of the last request without a token
@@ -59,7 +63,7 @@ func (t Ticket) Sent() time.Time {
 // which is a [context.DeadlineExceeded]. While there is no need to wait, it
 // does not look at ctx.
 func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
-	for {
+	for !p.Off {
 		l := p.line(k.quota)
 		now := l.now()
 		if seq, n, ok := l.tryEnter(l.allow.Load()); ok {
@@ -70,11 +74,15 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 			return t, err
 		}
 	}
+	return Ticket{}, nil
 }
 
 // Try is WaitFor without the waiting: it reports whether req may be sent now,
 // as far as can be told without a lock.
 func (p *Pacer) Try(req *http.Request) (Ticket, bool) {
+	if p.Off {
+		return Ticket{}, true
+	}
 	if r := p.recent.Load(); r.is(req) {
 		if seq, n, ok := r.line.tryEnter(r.line.allow.Load()); ok {
 			return Ticket{line: r.line, seq: seq, at: r.line.now(), n: int32(n)}, true

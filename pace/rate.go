@@ -98,7 +98,9 @@ func (s *paced) set(l *line, base float64, now time.Duration) {
 	s.sentAt = now
 	l.cutAt, l.cutSeq = now, l.sent()
 	s.drop(l, now)
-	l.tell(Event{Kind: RateChanged}, now)
+	if l.state == s { // else the mode is about to change, which tells the rate too
+		l.tell(Event{Kind: RateChanged}, now)
+	}
 }
 
 func (*paced) mode() Mode { return Paced }

@@ -5,6 +5,9 @@ import "time"
 // Turn returns how long a retry of k would have to wait now, as far as is
 // known: for the end of a pause, for the next probe, and for those ahead of it.
 func (p *Pacer) Turn(k Key) time.Duration {
+	if p.Off {
+		return 0
+	}
 	l := p.line(k.quota)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -171,16 +171,13 @@ func (c *call) outcome() classify.Outcome {
 
 // cannot gets ready what was decided, or says why it cannot be done.
 func (c *call) cannot(d policy.Decision, o classify.Outcome, now, deadline time.Time) (why string) {
-	if c.t.Pacer == nil {
-		return c.prepare(d.Action)
-	}
-	key := pace.KeyOf(c.sent)
+	key, pacer := pace.KeyOf(c.sent), c.t.pacer()
 	left, bound := c.plan.Left(now, deadline)
-	if turn := c.t.Pacer.Turn(key); turn > left {
+	if turn := pacer.Turn(key); turn > left {
 		c.turn = now.Add(turn)
 		return fmt.Sprintf("its turn, in %v, would outlast %s", turn.Round(time.Millisecond), bound)
 	}
-	if d.Action == policy.Retry && o.Class == classify.Transient && !c.policy.Hold && !c.t.Pacer.Retry(key) {
+	if d.Action == policy.Retry && o.Class == classify.Transient && !c.policy.Hold && !pacer.Retry(key) {
 		return "the Pacer's retry budget is spent"
 	}
 	return c.prepare(d.Action)

@@ -80,19 +80,28 @@ func (e Event) String() string {
 	return fmt.Sprintf("call %d: %v", e.Call, e.Attempt())
 }
 
-// tellSettled reports a first attempt that was the last.
-func (t *Transport) tellSettled(req, sent *http.Request, resp *http.Response, pass *admission) {
+// settled tells the Pacer, and whoever listens, of a first attempt that was the
+// last.
+func (t *Transport) settled(req, sent *http.Request, resp *http.Response, pass *admission) {
+	o := classify.Outcome{Status: resp.StatusCode}
+	if t.OnEvent == nil && (t.Pacer == nil || t.Pacer.OnEvent == nil) {
+		pass.done(t, o, 0)
+		return
+	}
 	told := false
 	defer func() {
-		if !told { // the hook has panicked
+		if !told { // a hook has panicked
 			resp.Body.Close()
 		}
 	}()
-	t.OnEvent(Event{
-		Context: req.Context(),
-		Call:    t.calls.Add(1),
-		first:   settled{sent, resp, pass.sent, pass.queued, time.Since(pass.sent)},
-	})
+	pass.done(t, o, 0)
+	if t.OnEvent != nil {
+		t.OnEvent(Event{
+			Context: req.Context(),
+			Call:    t.calls.Add(1),
+			first:   settled{sent, resp, pass.sent, pass.queued, time.Since(pass.sent)},
+		})
+	}
 	told = true
 }
 

@@ -26,7 +26,8 @@ func TestEventsTellTheirCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
 		rt := &transport.Transport{
-			Base: answers(answer(503, ""), answer(200, ""), answer(404, ""), answer(429, ""), answer(200, "")),
+			Base:  answers(answer(503, ""), answer(200, ""), answer(404, ""), answer(429, ""), answer(200, "")),
+			Pacer: &pace.Pacer{Off: true},
 			OnEvent: func(e transport.Event) {
 				got = append(got, fmt.Sprint(e.Kind, " ", e.Call, " ", e.Attempt().N, " ", e.Attempt().Status, " ", e.Next))
 			},
@@ -54,7 +55,7 @@ func TestEventOfAWaitThatIsCut(t *testing.T) {
 		busy := answer(429, "")
 		busy.Header.Set("Retry-After", "60")
 		var got []transport.Event
-		rt := &transport.Transport{Base: answers(busy), OnEvent: func(e transport.Event) { got = append(got, e) }}
+		rt := &transport.Transport{Base: answers(busy), Pacer: &pace.Pacer{Off: true}, OnEvent: func(e transport.Event) { got = append(got, e) }}
 		if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx)); !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}

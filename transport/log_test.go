@@ -63,6 +63,7 @@ func TestLogLevels(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := new(levels)
 			row.rt.OnEvent = transport.LogTo(h)
+			row.rt.Pacer = &pace.Pacer{Off: true}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if row.ctx > 0 {

@@ -59,18 +59,20 @@ type Transport struct {
 
 	// Pacer learns the limits of each quota from the answers and holds every
 	// request to them; see package pace for where it is weak. Transports that
-	// share one share what it learns. If nil, nothing is learned, and each
-	// request backs off by itself.
+	// share one share what it learns. With &pace.Pacer{Off: true} each request
+	// backs off by itself. If nil, the Transport has one of its own, which
+	// tells OnEvent what it learns.
 	Pacer *pace.Pacer
 
-	// OnEvent is told of each attempt, and of a wait that the context cut, from
-	// the goroutine of its RoundTrip, which waits for it. Nobody else does, and
-	// a panic is that request's alone. [LogTo] makes one that logs. If nil,
+	// OnEvent is told of each attempt, of a wait that the context cut, and of
+	// what the Transport's own Pacer learns, from the goroutine of a RoundTrip,
+	// which waits for it. Nobody else does, and a panic is that request's alone. [LogTo] makes one that logs. If nil,
 	// nobody is told.
 	OnEvent func(Event)
 
-	queue pace.Queue    // for the Limiter
-	calls atomic.Uint64 // that were told of
+	queue pace.Queue                 // for the Limiter
+	own   atomic.Pointer[pace.Pacer] // if Pacer is nil
+	calls atomic.Uint64              // that were told of
 }
 
 // RoundTrip sends req and returns the answer that settles it. See [Transport].
@@ -91,16 +93,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var resp *http.Response
 	err := t.admitFirst(first, &pass)
 	if err == nil {
-		if pass.sent = pass.ticket.Sent(); t.Limiter != nil || t.Pacer == nil {
+		if pass.sent = pass.ticket.Sent(); t.Limiter != nil || pass.sent.IsZero() {
 			pass.sent = time.Now()
 		}
 		resp, err = t.send(first, timeout, &pass)
 		if err == nil && classify.Settled(resp.StatusCode) {
-			pass.done(t, classify.Outcome{Status: resp.StatusCode}, 0)
 			keep.release()
-			if t.OnEvent != nil {
-				t.tellSettled(req, first, resp, &pass)
-			}
+			t.settled(req, first, resp, &pass)
 			return resp, nil
 		}
 	}
@@ -119,23 +118,36 @@ type admission struct {
 
 // done tells the Pacer what came of the attempt.
 func (a *admission) done(t *Transport, o classify.Outcome, retryAfter time.Duration) {
-	if t.Pacer != nil && !a.refused {
-		t.Pacer.Done(a.ticket, o, retryAfter, retryAfter > 0)
+	if !a.refused {
+		t.pacer().Done(a.ticket, o, retryAfter, retryAfter > 0)
 	}
 }
 
 // admitFirst admits a first attempt, mostly at once.
 func (t *Transport) admitFirst(req *http.Request, pass *admission) error {
 	if t.Limiter == nil {
-		if t.Pacer == nil {
-			return nil
-		}
 		var now bool
-		if pass.ticket, now = t.Pacer.Try(req); now {
+		if pass.ticket, now = t.pacer().Try(req); now {
 			return nil
 		}
 	}
 	return t.admit(req, false, pass, t.policyOf(req).Start(req, time.Now()))
+}
+
+// pacer returns the Pacer that paces t's requests.
+func (t *Transport) pacer() *pace.Pacer {
+	if t.Pacer != nil {
+		return t.Pacer
+	}
+	if p := t.own.Load(); p != nil {
+		return p
+	}
+	p := new(pace.Pacer)
+	if t.OnEvent != nil {
+		p.OnEvent = func(e pace.Event) { t.OnEvent(Event{Kind: PaceChanged, Pace: e}) }
+	}
+	t.own.CompareAndSwap(nil, p)
+	return t.own.Load()
 }
 
 // policyOf returns the policy that req goes by.
@@ -150,10 +162,12 @@ func (t *Transport) policyOf(req *http.Request) policy.Policy {
 // user's own Limiter may hold a first attempt as long as it likes. If req may
 // not be sent, its body is closed.
 func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *policy.Run) (err error) {
-	*pass = admission{}
-	if t.Pacer == nil && t.Limiter == nil {
-		return nil
-	}
+	*pass = admission{refused: true}
+	defer func() {
+		if pass.refused { // or a hook has panicked
+			closeBody(req)
+		}
+	}()
 	ctx, now := req.Context(), time.Now()
 	deadline, _ := ctx.Deadline()
 	within := ctx
@@ -162,33 +176,36 @@ func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *p
 		within, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
 		defer cancel()
 	}
-	if t.Pacer != nil {
-		pass.ticket, err = t.Pacer.WaitFor(within, req, again)
-	}
+	pass.ticket, err = t.pacer().WaitFor(within, req, again)
 	if again {
 		ctx = within
 	}
 	if err == nil && t.Limiter != nil {
-		if err = t.queue.Wait(ctx, t.Limiter); err != nil && t.Pacer != nil {
-			t.Pacer.Abandon(pass.ticket)
+		if err = t.queue.Wait(ctx, t.Limiter); err != nil {
+			t.pacer().Abandon(pass.ticket)
 		}
 	}
-	pass.queued = time.Since(now)
+	if queued := time.Since(now); queued >= leastQueued {
+		pass.queued = queued
+	}
 	if err != nil {
-		pass.refused = true
-		closeBody(req)
 		return &limitError{err}
 	}
+	pass.refused = false
 	return nil
 }
+
+// leastQueued is the least time that counts as having been held back: less is
+// what asking takes.
+const leastQueued = time.Millisecond
 
 // send makes one attempt. The ticket is given back only if Base panics: what
 // came of the attempt is told later.
 func (t *Transport) send(req *http.Request, timeout time.Duration, pass *admission) (resp *http.Response, err error) {
 	back := false
 	defer func() {
-		if !back && t.Pacer != nil {
-			t.Pacer.Abandon(pass.ticket)
+		if !back {
+			t.pacer().Abandon(pass.ticket)
 		}
 	}()
 	if timeout > 0 {

@@ -368,6 +368,7 @@ func TestHistory(t *testing.T) {
 		rt := &transport.Transport{
 			Base:    answers(first, answer(503, "out")),
 			Policy:  policy.Policy{MaxAttempts: 2},
+			Pacer:   &pace.Pacer{Off: true},
 			OnEvent: func(e transport.Event) { events = append(events, e) },
 		}
 		resp, err := rt.RoundTrip(newRequest(t, "GET", "https://data.test/resource/abcd-1234.json?$limit=5&$$app_token=secret", nil))
@@ -613,7 +614,8 @@ func TestPanickingHookClosesWhatWasPrepared(t *testing.T) {
 		next := &closes{Reader: strings.NewReader("x")}
 		n := 0
 		rt := &transport.Transport{
-			Base: answers(accepted, answer(503, "")),
+			Base:  answers(accepted, answer(503, "")),
+			Pacer: &pace.Pacer{Off: true},
 			OnEvent: func(transport.Event) {
 				if n++; n == 2 {
 					panic("hook")

@@ -191,6 +191,9 @@ type tally struct {
 }
 
 func (t *tally) event(e transport.Event) {
+	if e.Kind != transport.AttemptDone {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sent++

@@ -84,6 +84,9 @@ type listener struct {
 }
 
 func (l *listener) event(e transport.Event) {
+	if e.Kind != transport.AttemptDone {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.attempts = append(l.attempts, e.Attempt())
