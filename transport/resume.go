@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -148,20 +149,56 @@ func (b *wholeBody) Read(p []byte) (int, error) {
 	for b.over == nil {
 		n, err := b.tail.read(b.current(), p)
 		if n > 0 {
-			b.sum.Write(p[:n])
-			b.good += int64(n)
-			b.cut, b.tries = nil, 0
+			b.delivered(p[:n])
 			return n, nil
 		}
-		switch {
-		case err == nil: // nothing yet
-		case err == io.EOF && !b.short():
-			b.end()
-		default:
-			b.goOn(err)
-		}
+		b.settle(err)
 	}
 	return 0, b.over
+}
+
+// WriteTo writes the rest to w from where it was read to. In large pieces that
+// is faster than without Resume, in spite of the hash.
+func (b *wholeBody) WriteTo(w io.Writer) (written int64, err error) {
+	for b.over == nil {
+		ready, err := b.tail.ready(b.current())
+		if len(ready) == 0 {
+			b.settle(err)
+			continue
+		}
+		n, err := w.Write(ready)
+		if n < 0 || n > len(ready) || n < len(ready) && err == nil {
+			n, err = max(0, min(n, len(ready))), cmp.Or(err, io.ErrShortWrite)
+		}
+		b.delivered(ready[:n])
+		b.tail.from += n
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	if b.over != io.EOF {
+		err = b.over
+	}
+	return written, err
+}
+
+// delivered notes what the caller has got.
+func (b *wholeBody) delivered(p []byte) {
+	b.sum.Write(p)
+	b.good += int64(len(p))
+	b.cut, b.tries = nil, 0
+}
+
+// settle does what is to be done when there is nothing more to deliver.
+func (b *wholeBody) settle(err error) {
+	switch {
+	case err == nil: // nothing yet
+	case err == io.EOF && !b.short():
+		b.end()
+	default:
+		b.goOn(err)
+	}
 }
 
 // short reports whether the body has ended before its Content-Length.
@@ -180,6 +217,7 @@ func (b *wholeBody) end() {
 
 // goOn finds a body to read on from, or ends it all.
 func (b *wholeBody) goOn(err error) {
+	b.tail.forget()
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}

@@ -153,7 +153,7 @@ func resumeAfterCuts(t *testing.T, proto string, fixed, zip, ranges bool) {
 		if resp.Proto[:6] != proto[:6] {
 			t.Fatalf("spoke %s, want %s", resp.Proto, proto)
 		}
-		got, err := io.ReadAll(resp.Body)
+		got, err := readAll(resp.Body, []int{0, 700, 64 << 10}[seed%3])
 		resp.Body.Close()
 		if err != nil || sha256.Sum256(got) != sha256.Sum256(want) {
 			t.Fatalf("seed %d: %d of %d bytes, %v", seed, len(got), len(want), err)
@@ -162,6 +162,17 @@ func resumeAfterCuts(t *testing.T, proto string, fixed, zip, ranges bool) {
 			t.Errorf("seed %d: no Range was ever asked for", seed)
 		}
 	}
+}
+
+// readAll reads a body with a buffer of that size, or by WriteTo if it is 0.
+func readAll(body io.Reader, size int) ([]byte, error) {
+	var b bytes.Buffer
+	if size == 0 {
+		_, err := body.(io.WriterTo).WriteTo(&b)
+		return b.Bytes(), err
+	}
+	_, err := io.CopyBuffer(struct{ io.Writer }{&b}, struct{ io.Reader }{body}, make([]byte, size))
+	return b.Bytes(), err
 }
 
 // parts is a server that is cut once after "Hello " and then answers with what
@@ -184,6 +195,9 @@ func cutHello(t *testing.T, then part) (string, error) {
 			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("Hello "), &broken{io.ErrUnexpectedEOF}))
 			return resp, nil
 		}
+		if h := r.Header; n == 2 && (h.Get("Range") != "bytes=6-" || h.Get("If-Range") != `"one"` || h.Get("If-Match")+h.Get("If-None-Match") != "") {
+			t.Errorf("asked for the rest with %v", h)
+		}
 		if n > 2 && then.status == 206 { // its parts are not trusted: it is asked for the whole
 			resp := answer(200, "Hello World")
 			resp.Header.Set("ETag", `"one"`)
@@ -199,11 +213,17 @@ func cutHello(t *testing.T, then part) (string, error) {
 		}
 		return resp, nil
 	})
-	resp, err := (&transport.Resume{Base: base, MaxAttempts: 3}).RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+	req := newRequest(t, "GET", "http://data.test/", nil)
+	req.Header.Set("If-Match", `"one"`) // which would make a 412 of what If-Range makes a 200
+	req.Header.Set("If-None-Match", `"none"`)
+	resp, err := (&transport.Resume{Base: base, MaxAttempts: 3}).RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := io.ReadAll(resp.Body)
+	if len(req.Header) != 2 {
+		t.Errorf("the caller's header is now %v", req.Header)
+	}
 	return string(b), err
 }
 
@@ -248,6 +268,29 @@ func TestResumeIsNotFooled(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestResumeIsNotFooledByHEAD: the length is that of a body which does not come.
+func TestResumeIsNotFooledByHEAD(t *testing.T) {
+	n := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		w.Header().Set("Content-Length", "11")
+		w.Header().Set("Accept-Ranges", "bytes")
+		w.Header().Set("ETag", `"one"`)
+	}))
+	defer srv.Close()
+	rt := &transport.Resume{}
+	resp, err := rt.RoundTrip(newRequest(t, "HEAD", srv.URL, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	rt.CloseIdleConnections()
+	if len(b) > 0 || err != nil || n != 1 || resp.ContentLength != 11 {
+		t.Errorf("read %q, %v after %d requests, with a length of %d", b, err, n, resp.ContentLength)
 	}
 }
 
@@ -302,7 +345,7 @@ func TestTail(t *testing.T) {
 		{"nothing", "text/csv", "", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for _, size := range []int{1, 100, 64 << 10} {
+			for _, size := range []int{0, 1, 100, 64 << 10} {
 				synctest.Test(t, func(t *testing.T) {
 					got, n, err := readTail(t, row.kind, row.body, size)
 					if !row.fails {
@@ -324,7 +367,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// readTail reads a body with a buffer of that size.
+// readTail reads a body of that kind as readAll does.
 func readTail(t *testing.T, kind, body string, size int) (got string, n int, err error) {
 	base := baseFunc(func(r *http.Request) (*http.Response, error) {
 		n++
@@ -337,9 +380,8 @@ func readTail(t *testing.T, kind, body string, size int) (got string, n int, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b strings.Builder
-	_, err = io.CopyBuffer(struct{ io.Writer }{&b}, struct{ io.Reader }{resp.Body}, make([]byte, size))
-	return b.String(), n, err
+	b, err := readAll(resp.Body, size)
+	return string(b), n, err
 }
 
 func TestResumeAfterAnErrorInTheBody(t *testing.T) {
@@ -368,6 +410,90 @@ func TestResumeAfterAnErrorInTheBody(t *testing.T) {
 		}
 		if n := len(srv.Requests()); n != 10 {
 			t.Errorf("made %d requests, want 10", n)
+		}
+	})
+}
+
+// A choosy writer takes so many bytes, and then fails.
+type choosy struct {
+	bytes.Buffer
+	left int
+	err  error
+}
+
+func (c *choosy) Write(p []byte) (int, error) {
+	n, _ := c.Buffer.Write(p[:min(c.left, len(p))])
+	c.left -= n
+	if n < len(p) {
+		return n, c.err
+	}
+	return n, nil
+}
+
+// TestWriteToThatFails: what a writer did not take is there for the next.
+func TestWriteToThatFails(t *testing.T) {
+	want := bodyOf(200_000)
+	own := errors.New("the disk is full")
+	for _, kind := range []string{"text/csv", "text/plain"} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			rt := &transport.Resume{Base: baseFunc(func(*http.Request) (*http.Response, error) {
+				resp := answer(200, string(want))
+				resp.ContentLength = -1
+				resp.Header.Set("Content-Type", kind)
+				if n++; n == 1 { // what is cut has to be compared with what was written
+					resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(want[:150_000]), &broken{io.ErrUnexpectedEOF}))
+				}
+				return resp, nil
+			})}
+			resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []byte
+			for i, fails := range []error{own, nil} {
+				w := &choosy{left: 50_001, err: fails}
+				n, err := resp.Body.(io.WriterTo).WriteTo(w)
+				got = append(got, w.Bytes()...)
+				if want := []error{own, io.ErrShortWrite}[i]; err != want || n != 50_001 {
+					t.Errorf("%s: wrote %d bytes, %v, want 50001, %v", kind, n, err, want)
+				}
+			}
+			some := make([]byte, 10)
+			if _, err := io.ReadFull(resp.Body, some); err != nil {
+				t.Error(err)
+			}
+			var rest bytes.Buffer
+			_, err = io.Copy(&rest, resp.Body)
+			got = append(append(got, some...), rest.Bytes()...)
+			if err != nil || !bytes.Equal(got, want) || n != 2 {
+				t.Errorf("%s: %d of %d bytes, %v after %d requests", kind, len(got), len(want), err, n)
+			}
+			if n, err := resp.Body.(io.WriterTo).WriteTo(&rest); n != 0 || err != nil {
+				t.Errorf("%s: at the end, WriteTo gives %d, %v", kind, n, err)
+			}
+		})
+	}
+}
+
+// TestShortBodyWhoseTailIsWatched has a Base that ends a body before its
+// Content-Length without an error.
+func TestShortBodyWhoseTailIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		rt := &transport.Resume{Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			resp := answer(200, "a,b\n1,2\n"[:min(8, 4*(n+1))])
+			resp.Header.Set("Content-Type", "text/csv")
+			resp.ContentLength = 8
+			n++
+			return resp, nil
+		})}
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); string(b) != "a,b\n1,2\n" || err != nil || n != 2 {
+			t.Errorf("got %q, %v after %d requests", b, err, n)
 		}
 	})
 }
@@ -486,8 +612,9 @@ func FuzzTail(f *testing.F) {
 	f.Add("text/csv", "a,b\n"+inBand, 7)
 	f.Add("application/json", `[{"a":"{"}`+inBand, 1)
 	f.Add("application/json", `[{"error":true,"message":"m"}]`, 100)
+	f.Add("text/csv", strings.Repeat("a,b\n", 20_000)+inBand, 0)
 	f.Fuzz(func(t *testing.T, kind, body string, size int) {
-		if size < 1 || size > 1<<16 {
+		if size < 0 || size > 1<<16 {
 			return
 		}
 		n := 0
@@ -504,9 +631,8 @@ func FuzzTail(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var b strings.Builder
-		_, err = io.CopyBuffer(struct{ io.Writer }{&b}, struct{ io.Reader }{resp.Body}, make([]byte, size))
-		if got := b.String(); err == nil && got != body || !strings.HasPrefix(body, got) {
+		got, err := readAll(resp.Body, size)
+		if err == nil && string(got) != body || !strings.HasPrefix(body, string(got)) {
 			t.Errorf("got %q, %v of %q", got, err, body)
 		}
 		if err != nil && !strings.HasSuffix(strings.TrimRight(body, " \t\r\n"), "}") {

@@ -3,12 +3,13 @@ package transport
 import "hash/maphash"
 
 // A sum is a running hash of what was delivered. It takes blocks where they
-// lie, which is several times as fast as a maphash.Hash on long bodies.
+// lie, which is several times as fast as a maphash.Hash on long bodies. Their
+// length is where maphash.Bytes is fastest, by half as fast again as on long ones.
 type sum struct {
 	seed maphash.Seed
 	all  uint64 // of the whole blocks so far
 	n    int    // bytes of part
-	part [4 << 10]byte
+	part [128]byte
 }
 
 func newSum(seed maphash.Seed) *sum { return &sum{seed: seed} }

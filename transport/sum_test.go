@@ -22,7 +22,7 @@ func TestSum(t *testing.T) {
 	}
 	want := of(data, len(data))
 	for range 20 {
-		if got := of(data, 1, 7, 4095, 4096, 4097, 10_000); got != want {
+		if got := of(data, 1, 7, 120, 127, 128, 129, 1000); got != want {
 			t.Fatal("the hash depends on how the bytes come")
 		}
 	}

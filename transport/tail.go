@@ -15,9 +15,13 @@ import (
 // error object of Socrata's is less than 100 bytes and the message.
 const tailSize = 2 << 10
 
-// A tail holds back the end of a body and looks for an error in it.
+// aheadSize is how much of a body is read at once: fewer and larger reads of
+// the connection make up for the time that the hash takes.
+const aheadSize = 32 << 10
+
+// A tail reads a body ahead, holds back its end and looks for an error in it.
 type tail struct {
-	on    bool
+	hold  int  // how much is held back; 0 if there is nothing to watch for
 	json  bool // an array, which ends in ] if all is well
 	resp  *http.Response
 	buf   []byte // read and not delivered
@@ -31,63 +35,61 @@ func (t *tail) watch(resp *http.Response) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	t.resp = resp
 	t.json = kind == "application/json" || strings.HasSuffix(kind, "+json")
-	t.on = (t.json || kind == "text/csv") && resp.Header.Get("Content-Encoding") == ""
+	if (t.json || kind == "text/csv") && resp.Header.Get("Content-Encoding") == "" {
+		t.hold = tailSize
+	}
 }
 
-// read reads from body and gives what is certainly not part of an error at its
-// end. At the end it gives the rest, and then the end or the error.
+// read reads from body what ready would give.
 func (t *tail) read(body io.Reader, p []byte) (int, error) {
-	if !t.on {
-		return body.Read(p)
+	if t.hold == 0 && t.end == nil && t.from == len(t.buf) && len(p) >= aheadSize/2 {
+		return body.Read(p) // large enough to save the copy
 	}
-	for t.end == nil && len(t.buf)-t.from <= tailSize {
-		if err := t.fill(body); err != nil {
-			return 0, err
-		}
-	}
-	ready := t.buf[t.from:]
-	if t.end == nil {
-		ready = ready[:len(ready)-tailSize]
-	}
-	if len(ready) == 0 {
-		return 0, t.end
-	}
+	ready, err := t.ready(body)
 	n := copy(p, ready)
 	t.from += n
-	return n, nil
+	return n, err
 }
 
-// fill reads more. After an error other than the end, what was held back is
-// forgotten: it is read again.
-func (t *tail) fill(body io.Reader) error {
+// ready reads from body, if need be, and gives what is certainly not part of an
+// error at its end. At the end it gives the rest, and then the end or the error.
+// What it gives remains to be taken by moving from.
+func (t *tail) ready(body io.Reader) ([]byte, error) {
+	for t.end == nil && len(t.buf)-t.from <= t.hold {
+		t.fill(body)
+	}
+	ready := t.buf[t.from:]
+	if t.end != io.EOF {
+		ready = ready[:max(0, len(ready)-t.hold)]
+	}
+	if len(ready) > 0 {
+		return ready, nil
+	}
+	return nil, t.end
+}
+
+// fill reads more.
+func (t *tail) fill(body io.Reader) {
 	if t.buf == nil {
-		t.buf = make([]byte, 0, 32<<10)
+		t.buf = make([]byte, 0, aheadSize+t.hold)
 	}
 	rest := copy(t.buf[:cap(t.buf)], t.buf[t.from:])
 	t.buf, t.from = t.buf[:rest], 0
 	n, err := body.Read(t.buf[rest:cap(t.buf)])
-	t.buf = t.buf[:rest+n]
-	if t.first == 0 {
+	t.buf, t.end = t.buf[:rest+n], err
+	if t.hold > 0 && t.first == 0 {
 		if start := bytes.TrimSpace(t.buf); len(start) > 0 {
 			t.first = start[0]
 		}
 	}
-	switch err {
-	case nil:
-		return nil
-	case io.EOF:
+	if t.hold > 0 && t.end == io.EOF {
 		if err := t.inBand(); err != nil {
-			t.forget()
-			return err
+			t.end = err
 		}
-		t.end = io.EOF
-		return nil
 	}
-	t.forget()
-	return err
 }
 
-// forget drops what was read and not delivered.
+// forget drops what was read and not delivered: it will be read again.
 func (t *tail) forget() { t.buf, t.from, t.end = t.buf[:0], 0, nil }
 
 // inBand returns the error that the body ends in, if it does: an object with
