@@ -13,6 +13,9 @@
 //		},
 //	}}
 //
+// Around it too, [Resume] sees to whole downloads and [Spool] to uploads of what
+// can be read only once.
+//
 // The deadline of a request's context covers all its attempts and waits, and so
 // does http.Client.Timeout, which net/http makes such a deadline.
 package transport
