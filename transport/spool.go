@@ -13,7 +13,8 @@ import (
 // a [Transport]. A request that has a GetBody passes as it is, and that is the
 // better way where the body can be made again.
 //
-// A body that is longer than MaxBytes, or that the disk has no room for, is sent
+// Each Read of the body becomes a write to the file: give a pipe a bufio.Writer
+// at its other end. A body that is longer than MaxBytes, or that the disk has no room for, is sent
 // once, and the history says why it was not sent again.
 //
 // The file can be read by this user only. Its name is removed right after it is
