@@ -157,8 +157,8 @@ func (b *wholeBody) Read(p []byte) (int, error) {
 	return 0, b.over
 }
 
-// WriteTo writes the rest to w from where it was read to. In large pieces that
-// is faster than without Resume, in spite of the hash.
+// WriteTo writes the rest to w, in pieces that are large enough to make up for
+// most of the hash's time.
 func (b *wholeBody) WriteTo(w io.Writer) (written int64, err error) {
 	for b.over == nil {
 		ready, err := b.tail.ready(b.current())

@@ -14,8 +14,8 @@ import (
 // better way where the body can be made again.
 //
 // Each Read of the body becomes a write to the file: give a pipe a bufio.Writer
-// at its other end. A body that is longer than MaxBytes, or that the disk has no room for, is sent
-// once, and the history says why it was not sent again.
+// at its other end. A body that is longer than MaxBytes, or that the disk has no
+// room for, is sent once, and the history says why it was not sent again.
 //
 // The file can be read by this user only. Its name is removed right after it is
 // made, so that nothing is left behind however the program ends. Windows does
