@@ -266,6 +266,9 @@ func TestResumeIsNotFooled(t *testing.T) {
 				if !errors.As(err, &e) || e.Good != 6 || e.Changed != row.changed || !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("got %+v, want 6 good bytes, changed %v, unwrapping to the first error", err, row.changed)
 				}
+				if text := err.Error(); !strings.Contains(text, "after 6 good bytes: unexpected EOF; going on: ") || strings.Contains(text, "changed") != row.changed {
+					t.Errorf("it says %q", text)
+				}
 			})
 		})
 	}

@@ -161,18 +161,18 @@ func TestSpoolThatCannotKeepTheBody(t *testing.T) {
 			})
 		})
 	}
-	t.Run("just within MaxBytes", func(t *testing.T) {
+	for _, limit := range []int64{100_000, -1} { // just enough, and no limit
 		synctest.Test(t, func(t *testing.T) {
 			srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(sodatest.Reply{Status: 503}))
 			defer srv.Close()
-			rt := &transport.Spool{MaxBytes: 100_000, Base: &transport.Transport{Base: srv.Transport()}}
+			rt := &transport.Spool{MaxBytes: limit, Base: &transport.Transport{Base: srv.Transport()}}
 			resp, err := rt.RoundTrip(newRequest(t, "PUT", srv.URL+"/none", &closes{Reader: bytes.NewReader(want)}))
 			if err != nil || resp.StatusCode != 404 || len(srv.Requests()) != 2 {
-				t.Fatalf("got %v, %v", resp, err)
+				t.Fatalf("MaxBytes %d: %v, %v", limit, resp, err)
 			}
 			resp.Body.Close()
 		})
-	})
+	}
 }
 
 var errOwn = errors.New("own")
