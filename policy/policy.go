@@ -45,7 +45,8 @@ type Policy struct {
 	MaxRetryAfter time.Duration
 
 	// AttemptTimeout bounds each attempt, polls included, up to the headers of
-	// the response; it never cuts a body. Socrata's own limit for a query is
+	// the response, and counts from the last of the request's body that was
+	// read: it never cuts a body that moves. Socrata's own limit for a query is
 	// 10 minutes. 0 or less means none: then nothing but the context ends an
 	// attempt that is never answered.
 	AttemptTimeout time.Duration

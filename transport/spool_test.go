@@ -18,6 +18,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/sodatest/contract"
 	"github.com/sodahttp/sodahttp/transport"
@@ -312,7 +313,7 @@ func TestSpoolOverTCP(t *testing.T) {
 	p := quick
 	p.BackOff = nothing
 	dir := t.TempDir()
-	rt := &transport.Spool{Dir: dir, Base: &transport.Transport{Policy: p}}
+	rt := &transport.Spool{Dir: dir, Base: &transport.Transport{Policy: p, Pacer: &pace.Pacer{Off: true}}}
 	for i := range 10 {
 		resp, err := rt.RoundTrip(newRequest(t, "PUT", srv.URL, io.MultiReader(bytes.NewReader(want))))
 		if err != nil || resp.StatusCode != 200 {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
+	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/transport"
 )
 
@@ -128,3 +130,66 @@ func TestPauseLongerThanMaxElapsedHandsBack(t *testing.T) {
 		}
 	})
 }
+
+// A body that moves is not cut, however long it takes; one that does not move
+// ends its attempt.
+func TestAttemptTimeoutWaitsForTheRequestBody(t *testing.T) {
+	for _, c := range []struct {
+		pause time.Duration // between the pieces of the body
+		ok    bool
+	}{{4 * time.Second, true}, {6 * time.Second, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := sodatest.NewServer(sodatest.InMemory())
+			defer srv.Close()
+			rt := &transport.Transport{Base: srv.Transport(), Policy: policy.Policy{AttemptTimeout: 5 * time.Second, MaxAttempts: 1}}
+			pr, pw := io.Pipe()
+			var producer sync.WaitGroup
+			defer producer.Wait()
+			producer.Go(func() {
+				for range 5 {
+					time.Sleep(c.pause)
+					pw.Write([]byte("x"))
+				}
+				pw.Close()
+			})
+			resp, err := rt.RoundTrip(newRequest(t, "POST", srv.URL+"/resource/"+sodatest.SampleID+".json", pr))
+			if (err == nil) != c.ok {
+				t.Errorf("pieces %v apart: %v", c.pause, err)
+			}
+			if resp != nil {
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			pr.Close()
+		})
+	}
+}
+
+// What net/http still reads of a body after the answer does not start the time
+// of the attempt again, which would cut the answer.
+func TestAttemptTimeoutIsOverWithTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var late io.Reader
+		rt := &transport.Transport{Policy: policy.Policy{AttemptTimeout: 5 * time.Second}, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			late = r.Body
+			resp := answer(200, "")
+			resp.Body = io.NopCloser(contextReader{r.Context()})
+			return resp, nil
+		})}
+		resp, err := rt.RoundTrip(newRequest(t, "PUT", "http://data.test/", strings.NewReader("body")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		late.Read(make([]byte, 1))
+		time.Sleep(time.Minute)
+		if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
+			t.Errorf("the answer was cut: %v", err)
+		}
+		resp.Body.Close()
+	})
+}
+
+// A contextReader reads as long as its context lasts.
+type contextReader struct{ ctx context.Context }
+
+func (r contextReader) Read(p []byte) (int, error) { return len(p), r.ctx.Err() }

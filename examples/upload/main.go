@@ -93,14 +93,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 	identifier := flags.Bool("identifier", false, "the data set has a row identifier, so rows may be sent twice")
 	zip := flags.Bool("gzip", true, "compress what is sent")
 	patience := flags.Duration("for", time.Hour, "how long to go on after the first failure")
-	attempt := flags.Duration("attempt", 3*time.Hour, "how long one attempt may take, the sending included")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	u := &upload{identifier: *identifier, gzip: *zip, policy: policy.Batch(), path: flags.Arg(0), show: show,
 		token: getenv("SODA_APP_TOKEN"), user: getenv("SODA_USERNAME"), password: getenv("SODA_PASSWORD")}
 	u.policy.MaxElapsed, u.policy.Poll.MaxElapsed, u.policy.MaxRetryAfter = *patience, *patience, *patience
-	u.policy.AttemptTimeout = *attempt // Batch's is for answers that come soon after the question
 	switch {
 	case flags.NArg() > 1:
 		return fmt.Errorf("one file at a time; %q is another", flags.Arg(1))

@@ -102,8 +102,8 @@ func (u *upload) client(to *url.URL) *http.Client {
 
 // tell prints what an attempt came to, unless it is what was hoped for.
 func (u *upload) tell(e transport.Event) {
-	if e.Attempt.Status != http.StatusOK {
-		u.show.say(e.Attempt.String())
+	if e.Kind == transport.AttemptDone && e.Attempt().Status != http.StatusOK {
+		u.show.say(e.Attempt().String())
 	}
 }
 
