@@ -4,6 +4,7 @@ package main
 
 import (
 	"flag"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ func main() {
 	length := flag.Int("seconds", 120, "virtual seconds of a run")
 	held := flag.Bool("held", false, "other servers, that were never tuned on")
 	jobs := flag.Int("jobs", 0, "simulate a job of so many requests instead of a time")
+	arrivals := flag.Float64("arrivals", 0, "simulate outages under so many requests a second instead")
 	flag.Parse()
 	o := sim.Options{Models: *models, Clients: *clients, Length: time.Duration(*length) * time.Second, Held: *held}
 	for _, w := range strings.Split(*workers, ",") {
@@ -37,6 +39,9 @@ func main() {
 	table := sim.Table
 	if o.Jobs = *jobs; o.Jobs > 0 {
 		table = sim.Short
+	}
+	if *arrivals > 0 {
+		table = func(t *testing.T, w io.Writer, o sim.Options) { sim.Arrivals(t, w, o, *arrivals) }
 	}
 	// synctest needs a *testing.T, and testing.Main makes one.
 	os.Args = os.Args[:1]
