@@ -14,7 +14,7 @@ type budget struct {
 const (
 	budgetShare   = 0.2 // of a retry for every send
 	budgetReserve = 10  // retries saved up: enough for one worker's bad minute
-	budgetTime    = 0.1 // retries per second that come by time alone
+	budgetTime    = 10  // retries per second that come by time alone: what a small client sends overloads nobody
 )
 
 // Retry takes one retry of a transient failure from the budget of k's quota.

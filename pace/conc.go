@@ -21,6 +21,10 @@ type dataset struct {
 	have   int     // of them so far
 	tried  bool    // the last change of limit was a step up
 	shed   float64 // share of sends rejected while limited, smoothed
+
+	row      int    // rejects in a row
+	tookThen uint64 // what the quota had accepted when the row began
+	broken   bool   // it refuses everything, and others do not
 }
 
 const (
@@ -36,6 +40,8 @@ const (
 	shedMost   = 0.35 // share rejected at which a limit is of no use
 	maxBackoff = 16   // times the limit, in accepts, between steps up that fail
 	maxTracked = 256  // datasets of one quota
+	brokenRun  = 4    // rejects of a dataset in a row
+	elsewhere  = 3    // accepted of others meanwhile: then it is its own fault
 )
 
 // track counts a send to a dataset, if it can be known by name.
@@ -87,6 +93,42 @@ func (l *line) full(name string) bool {
 	}
 	d := l.datasets[name]
 	return d != nil && d.limit > 0 && d.inFlight >= d.limit
+}
+
+// ownFault reports whether a reject is of a dataset that refuses everything by
+// itself: while others of its quota are accepted, it says nothing about them.
+// Requests for such a dataset are sent one at a time, so that nobody waits for
+// theirs, until one is accepted.
+func (l *line) ownFault(t Ticket, now time.Duration) bool {
+	d := t.cap
+	if d == nil || d.broken {
+		return d != nil
+	}
+	if d.row++; d.row == 1 {
+		d.tookThen = l.took
+	}
+	if d.row < brokenRun || l.took-d.tookThen < elsewhere {
+		return false
+	}
+	if d.limit == 0 {
+		l.caps++
+	}
+	d.broken, d.limit = true, 1
+	l.tell(Event{Kind: ModeChanged}, now)
+	return true
+}
+
+// passed takes an accepted send to a dataset into account.
+func (l *line) passed(t Ticket, now time.Duration) {
+	d := t.cap
+	d.row = 0
+	if !d.broken {
+		d.passed(t)
+		return
+	}
+	*d = dataset{inFlight: d.inFlight, doubts: d.doubts}
+	l.caps--
+	l.tell(Event{Kind: ModeChanged}, now)
 }
 
 // passed takes an accepted send into account.

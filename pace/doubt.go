@@ -61,7 +61,7 @@ const (
 	trialLeast  = 6           // per second: less may be a limit that a trial hurts more than it can gain,
 	slowTrial   = time.Minute // so that there is one so long after another only
 
-	mostOwn     = 0.4              // a server that refuses more than this is not asked any faster
+	mostOwn     = 0.6              // a server that refuses more than this is not asked any faster
 	leastOwn    = 0.001            // less is not worth a reckoning
 	ownMargin   = 0.08             // above its own share, and no more than as much again, rejects count,
 	ownExcess   = 5                // if so many more come than that: by chance once in hundreds of rejects,

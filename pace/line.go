@@ -38,6 +38,7 @@ type line struct {
 	closed closed
 
 	bad      uint64        // sends rejected or failed so far
+	took     uint64        // and accepted, while the gate was shut
 	trip     trip          // the round trip of rejects
 	cutAt    time.Duration // of the last decrease
 	cutSeq   uint64        // what was sent before it is old news
@@ -100,7 +101,14 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	}
 	l.shut()
 	if t, ok := l.pass(dataset, now); ok {
+		told := false
+		defer func() {
+			if !told { // OnEvent has panicked
+				l.pacer.Abandon(t)
+			}
+		}()
 		l.unlock()
+		told = true
 		return t, nil
 	}
 	w := &waiter{dataset: dataset, retry: retry, deadline: never}
@@ -198,9 +206,20 @@ func (l *line) dispatch(now time.Duration) {
 }
 
 // next returns the waiter whose turn is next, or nil if there is none that may
-// be sent before an answer comes.
+// be sent before an answer comes. New requests go first every second time while
+// nothing goes through or the first retry's dataset has refused the last two of
+// its requests: all retries may be of one that is broken by itself.
 func (l *line) next() *waiter {
-	return l.queue.next(l.state == &l.closed && l.closed.probes%2 == 1)
+	if l.state == &l.closed {
+		return l.queue.next(l.closed.probes%2 == 1)
+	}
+	if l.sent()%2 == 1 && len(l.datasets) > 1 {
+		if w := l.queue.free.retries.front; w != nil {
+			d := l.datasets[w.dataset]
+			return l.queue.next(d != nil && d.row >= 2)
+		}
+	}
+	return l.queue.next(false)
 }
 
 // grant lets w send.
@@ -236,13 +255,18 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 	l.closed.returned(t, now)
 	switch what {
 	case accepted:
+		l.took++
 		l.doubt.settled(l, t, 0, now)
 		if t.cap != nil {
-			t.cap.passed(t)
+			l.passed(t, now)
 		}
 		l.run.accepted(t)
 		l.state.accepted(l, t, now)
 	case rejected, down:
+		if what == rejected && (l.ownFault(t, now) || l.isLate(t, a, now)) {
+			l.bad++
+			return
+		}
 		l.run.bad(t, l.bad)
 		if what == rejected {
 			l.doubt.settled(l, t, 1, now)
@@ -250,6 +274,22 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 		l.refuse(t, what, a, now)
 		l.bad++
 	}
+}
+
+// slowReject is how long a server that refuses for want of capacity may take to
+// say so: a limiter answers before any work is done. Who takes longer has
+// tried, and failed.
+const slowReject = 5 * time.Second
+
+// isLate reports whether a reject came too late to be about the pace. What it
+// asks for is obeyed all the same.
+func (l *line) isLate(t Ticket, a answer, now time.Duration) bool {
+	late := now-t.at > slowReject
+	if late {
+		l.shut() // until dispatch finds nothing to wait for
+		l.hold(a, l.isNews(t), now)
+	}
+	return late
 }
 
 // refuse answers a reject or a failure. The first that explains it wins: the
@@ -291,13 +331,21 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 		return // the same word again, a little later
 	}
 	l.asked, l.obeyed = true, a.retryAfter
-	if until := now + min(a.retryAfter, l.pacer.maxPause(), never/2); until > l.resume {
+	pause := min(a.retryAfter, l.pacer.maxPause())
+	if a.status != 429 {
+		pause = min(pause, outagePause)
+	}
+	if until := now + pause; until > l.resume {
 		l.resume = until
 		l.pausing = true
 		l.tell(Event{Kind: PauseBegun, Until: l.date(until)}, now)
 		l.refuseAllLate(now)
 	}
 }
+
+// outagePause is the longest that a Retry-After of a 503 holds a quota: it may
+// be about one dataset or a guess, where that of a 429 is about the quota.
+const outagePause = 5 * time.Minute
 
 func (l *line) endPause() {
 	if l.pausing {
@@ -309,6 +357,7 @@ func (l *line) endPause() {
 // enterState changes the belief about the server.
 func (l *line) enterState(s state, now time.Duration) {
 	l.state.idle(l, now)
+	l.doubt.trial = 0 // it was about the pace
 	l.state = s
 	l.shut()
 	l.tell(Event{Kind: ModeChanged}, now)
@@ -343,6 +392,9 @@ func (l *line) disarm() {
 func (l *line) fire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.retired {
+		return
+	}
 	l.armed = never
 	l.dispatch(l.now())
 }

@@ -8,19 +8,23 @@ import "time"
 //
 // Most of it lives in Pacer.Wait and Pacer.Done, without the lock. What is
 // here serves those who have to wait for the growth. As slow answers must not
-// hold a host, it grows by one too when nobody was let in for a while.
+// hold a host, it doubles too when somebody has waited for a while.
 type open struct {
-	since time.Duration // the head waits, or somebody was let in
-	waits bool
+	waits bool          // somebody does
+	since time.Duration // when that began, or what is allowed was doubled
 }
 
 // firstFlight is what may be in flight at first. A dataset that takes fifteen
 // queries at once must not be met by sixty-four.
 const firstFlight = 6
 
-// slowAnswer is how long the head waits for an answer before it is let in
-// without one. Most are far quicker, and so it leaves a slow start as it is.
-const slowAnswer = time.Second
+// slowAnswer is how long somebody waits for answers before what is allowed
+// doubles without them. Most are quicker, and so it leaves a slow start as it is.
+const slowAnswer = 250 * time.Millisecond
+
+// longTrip bounds the round trip that a first guess is made from: answers may
+// take long, but rates are per second.
+const longTrip = time.Second
 
 func (*open) mode() Mode                  { return Open }
 func (*open) rate(time.Duration) float64  { return 0 }
@@ -34,16 +38,15 @@ func (s *open) turn(l *line, now time.Duration) time.Duration {
 	if !s.waits {
 		s.waits, s.since = true, now
 	}
+	if now >= s.since+slowAnswer {
+		s.since = now
+		l.allow.Store(min(2*l.allow.Load(), flying))
+		return now
+	}
 	return s.since + slowAnswer
 }
 
-func (s *open) sent(l *line, t Ticket, _ bool) float32 {
-	s.waits = false
-	if l.inFlight() > int(l.allow.Load()) && l.allow.Load() < flying {
-		l.allow.Add(1)
-	}
-	return 0
-}
+func (s *open) sent(*line, Ticket, bool) float32 { return 0 }
 
 // accepted is called while somebody waits: what is allowed was all used.
 func (*open) accepted(l *line, t Ticket, now time.Duration) {
@@ -56,8 +59,8 @@ func (*open) accepted(l *line, t Ticket, now time.Duration) {
 // of what goes through in a round trip.
 func (*open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	l.shut()
-	inFlight := l.inFlight() + 1
-	l.paced.begin(l, float64(inFlight)/2/l.trip.mean.Seconds(), now)
+	inFlight := max(float64(l.inFlight()+1)/2, 1) // one at a time is no haste
+	l.paced.begin(l, inFlight/min(l.trip.mean, longTrip).Seconds(), now)
 	*l.paced.cut() = mark{t.at, l.good(t), t.seq}
 	l.paced.wall.hit(a, l.good(t))
 	if a.asked {

@@ -711,7 +711,7 @@ func TestDeadline(t *testing.T) {
 		k := key(t, "a.example")
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		short, cancelShort := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		short, cancelShort := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancelShort()
 		ticket := wait(t, &p, k)
 		caught := make(chan error)
@@ -736,7 +736,7 @@ func TestDeadline(t *testing.T) {
 		if d := time.Since(begin); d != 0 {
 			t.Errorf("refused after %v", d)
 		}
-		if err := <-caught; !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 500*time.Millisecond {
+		if err := <-caught; !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 200*time.Millisecond {
 			t.Errorf("got %v after %v", err, time.Since(begin))
 		}
 	})

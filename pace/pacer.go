@@ -21,7 +21,8 @@ type Pacer struct {
 	// waiting or in flight never is. If 0, 1024.
 	MaxKeys int
 
-	// MaxPause bounds how long one Retry-After holds a quota. If 0, an hour.
+	// MaxPause bounds how long one Retry-After holds a quota; that of a 503
+	// holds it for 5 minutes at most. If 0, an hour.
 	MaxPause time.Duration
 
 	// Off lets everything through at once, and nothing is learned. If false,
@@ -47,6 +48,15 @@ type Ticket struct {
 	n    int32         // in flight with it
 	pace float32       // the rate it was sent at; 0 if none was learned
 	cap  *dataset      // whose concurrency it counts towards; nil if not counted
+}
+
+// Delayed returns t for a send that was held back elsewhere, until now, after
+// it was allowed: that time is not the server's.
+func (t Ticket) Delayed() Ticket {
+	if t.line != nil {
+		t.at = t.line.now()
+	}
+	return t
 }
 
 // Sent returns when the send was allowed; the zero time if it never was.
@@ -87,6 +97,12 @@ func (p *Pacer) Try(req *http.Request) (Ticket, bool) {
 		if seq, n, ok := r.line.tryEnter(r.line.allow.Load()); ok {
 			return Ticket{line: r.line, seq: seq, at: r.line.now(), n: int32(n)}, true
 		}
+		return Ticket{}, false
+	}
+	if l := p.find(KeyOf(req).quota); l != nil {
+		if seq, n, ok := l.tryEnter(l.allow.Load()); ok {
+			return Ticket{line: l, seq: seq, at: l.now(), n: int32(n)}, true
+		}
 	}
 	return Ticket{}, false
 }
@@ -98,8 +114,7 @@ func (p *Pacer) WaitFor(ctx context.Context, req *http.Request, retry bool) (Tic
 	}
 	k := KeyOf(req)
 	t, err := p.Wait(ctx, k, retry)
-	r := p.recent.Load()
-	if t.line != nil && k.token == 0 && (r == nil || r.line != t.line) {
+	if t.line != nil && k.token == 0 && p.recent.Load() == nil {
 		p.recent.Store(&recent{req.URL.Scheme, req.URL.Host, t.line})
 	}
 	return t, err

@@ -182,7 +182,7 @@ func (s *paced) tune(l *line, now time.Duration) {
 		r = min(l.doubt.pace, fastest)
 	}
 	if s.ramp > 0 {
-		if ramp := s.ramp / max(l.trip.mean, time.Millisecond).Seconds(); ramp < r {
+		if ramp := s.ramp / min(max(l.trip.mean, time.Millisecond), longTrip).Seconds(); ramp < r {
 			r = ramp
 		} else {
 			s.ramp = 0

@@ -53,7 +53,7 @@ func (l *line) limits() map[string]int {
 	}
 	m := map[string]int{}
 	for name, d := range l.datasets {
-		if d.limit > 0 {
+		if d.limit > 0 && !d.broken {
 			m[name] = d.limit
 		}
 	}

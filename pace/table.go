@@ -22,7 +22,7 @@ func (p *Pacer) maxKeys() int {
 
 func (p *Pacer) maxPause() time.Duration {
 	if p.MaxPause > 0 {
-		return p.MaxPause
+		return min(p.MaxPause, never/2)
 	}
 	return defaultMaxPause
 }

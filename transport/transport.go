@@ -187,6 +187,7 @@ func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *p
 		if err = t.queue.Wait(ctx, t.Limiter); err != nil {
 			t.pacer().Abandon(pass.ticket)
 		}
+		pass.ticket = pass.ticket.Delayed()
 	}
 	if queued := time.Since(now); queued >= leastQueued {
 		pass.queued = queued
