@@ -14,6 +14,7 @@ type closed struct {
 	probe    uint64        // its number
 	probed   time.Duration // when it was sent
 	probes   int           // so far
+	silent   int           // probes in a row that another had to follow before they were answered
 	next     time.Duration // when the next goes
 	interval time.Duration
 	throttle bool    // it was 429 that closed it
@@ -26,7 +27,7 @@ const (
 	downSends     = 4                // that span what would have been so many sends
 	maxInterval   = 2 * time.Second  // between probes: full speed comes back within 3 s
 	windowShare   = 0.04             // of the time that 429s have closed it already: a window that long is not over in a moment
-	patience      = 10 * time.Second // with a probe that is not answered: it may be a long export
+	patience      = 10 * time.Second // with a probe that is not answered: it may be a long export; half as much with the next
 	probeJitter   = 0.15             // so that many processes do not probe in step
 	shortClose    = 3 * time.Second  // a pause by 429 that is shorter does not show a window
 	fewSends      = 50               // between re-openings: too few to show a rate
@@ -75,7 +76,7 @@ func (l *line) isDown(t Ticket, a answer, now time.Duration) bool {
 // close begins to probe.
 func (l *line) close(a answer, now time.Duration) {
 	s := &l.closed
-	s.at, s.probing = now, false
+	s.at, s.probing, s.silent = now, false, 0
 	s.throttle = a.status == 429
 	s.interval = max(l.trip.mean, 10*time.Millisecond)
 	if r := l.state.rate(now); r > 0 {
@@ -105,12 +106,15 @@ func (*closed) idle(*line, time.Duration)  {}
 
 func (s *closed) turn(_ *line, now time.Duration) time.Duration {
 	if s.probing {
-		return max(s.next, s.probed+patience)
+		return max(s.next, s.probed+max(patience>>min(s.silent, 8), maxInterval))
 	}
 	return s.next
 }
 
 func (s *closed) sent(_ *line, t Ticket, _ bool) float32 {
+	if s.probing {
+		s.silent++ // a host that is down answers at once, or not at all
+	}
 	s.probing, s.probe, s.probed = true, t.seq, t.at
 	s.probes++
 	return 0

@@ -113,7 +113,7 @@ func TestPauseOfAnOutage(t *testing.T) {
 		for _, c := range []struct {
 			o    classify.Outcome
 			want time.Duration
-		}{{busy, 5 * time.Minute}, {throttled, time.Hour}} {
+		}{{busy, time.Minute}, {throttled, time.Hour}} {
 			var p pace.Pacer
 			k := key(t, "a.example")
 			p.Done(wait(t, &p, k), c.o, time.Hour, true)

@@ -344,8 +344,8 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 }
 
 // outagePause is the longest that a Retry-After of a 503 holds a quota: it may
-// be about one dataset or a guess, where that of a 429 is about the quota.
-const outagePause = 5 * time.Minute
+// be about one dataset, or a guess, where that of a 429 is about the quota.
+const outagePause = time.Minute
 
 func (l *line) endPause() {
 	if l.pausing {

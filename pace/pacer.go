@@ -22,7 +22,7 @@ type Pacer struct {
 	MaxKeys int
 
 	// MaxPause bounds how long one Retry-After holds a quota; that of a 503
-	// holds it for 5 minutes at most. If 0, an hour.
+	// holds it for a minute at most. If 0, an hour.
 	MaxPause time.Duration
 
 	// Off lets everything through at once, and nothing is learned. If false,

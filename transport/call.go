@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type call struct {
 	polling bool           // a 202 has come, and its result is being asked for
 	ask     *http.Request  // how; nil to repeat the request itself
 	pending *http.Response // the last 202
+	last    *http.Response // the answer before, until the next attempt is let through
 
 	n       int       // attempts and polls so far
 	decided time.Time // when the next wait began
@@ -113,6 +115,7 @@ func (c *call) RoundTrip(*http.Request) (*http.Response, error) {
 func (c *call) again() {
 	c.sent, c.next = c.next, nil
 	if c.err = c.t.admit(c.sent, true, &c.pass, c.plan); c.err == nil {
+		c.last = nil
 		c.sent, c.wire = watch(c.sent)
 		c.pass.sent = time.Now()
 		c.resp, c.err = c.t.send(c.sent, c.policy.AttemptTimeout, &c.pass)
@@ -223,7 +226,8 @@ func (c *call) body() (io.ReadCloser, error) {
 
 // putAway frees the connection of the response in hand. A 202 is kept, being
 // what goes back if its result cannot be had; classify has read it to its end,
-// and so its connection is free.
+// and so its connection is free. Of others a copy is kept, if they are small,
+// in case the Pacer or the Limiter lets no other attempt through.
 func (c *call) putAway() {
 	switch {
 	case c.resp == nil:
@@ -234,7 +238,10 @@ func (c *call) putAway() {
 			c.dropPending() // a page that no 202 is, and that holds its connection
 		}
 	default:
-		drain(c.resp.Body)
+		if b := drain(c.resp.Body); b != nil {
+			c.last = c.resp
+			c.last.Body = io.NopCloser(bytes.NewReader(b))
+		}
 	}
 	c.resp = nil
 }
@@ -261,6 +268,9 @@ func (c *call) result() (*http.Response, error) {
 		c.resp, c.err, c.pending = c.pending, nil, nil
 	}
 	c.dropPending()
+	if c.resp == nil && c.pass.refused && c.last != nil && c.req.Context().Err() == nil {
+		c.resp, c.err = c.last, nil
+	}
 	last := c.history[len(c.history)-1]
 	if c.resp != nil {
 		c.absolute()

@@ -14,21 +14,26 @@ const (
 )
 
 // drain reads what is left of body, within bounds, and closes it, which ends a
-// read that is still going on.
-func drain(body io.ReadCloser) {
+// read that is still going on. It returns what it read, nil if that is not all.
+func drain(body io.ReadCloser) []byte {
 	if body == nil || body == http.NoBody {
-		return
+		return []byte{}
 	}
-	end := make(chan struct{})
+	end := make(chan []byte, 1)
 	go func() {
-		defer close(end)
-		io.Copy(io.Discard, io.LimitReader(body, drainSize)) // an error only means that the connection is gone
+		b, err := io.ReadAll(io.LimitReader(body, drainSize+1))
+		if err != nil || len(b) > drainSize {
+			b = nil // an error only means that the connection is gone
+		}
+		end <- b
 	}()
 	timer := time.NewTimer(drainTime)
 	defer timer.Stop()
+	defer body.Close()
 	select {
-	case <-end:
+	case b := <-end:
+		return b
 	case <-timer.C:
+		return nil
 	}
-	body.Close()
 }

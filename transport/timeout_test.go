@@ -68,13 +68,52 @@ func TestTimeoutFreesItsContext(t *testing.T) {
 
 func TestLimiterFailsBeforeARetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rt := &transport.Transport{Base: answers(answer(504, "")), Limiter: &failing{1}}
+		rt := &transport.Transport{Base: answers(answer(504, "mine")), Limiter: &failing{1}}
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if err != nil {
+			t.Fatalf("got %v, want the answer before", err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		h := transport.History(resp)
+		if resp.StatusCode != 504 || string(body) != "mine" || err != nil || len(h) != 2 || !strings.Contains(fmt.Sprint(h[1].Err), "no more") {
+			t.Errorf("got %d %q, %v, and %v", resp.StatusCode, body, err, h)
+		}
+	})
+}
+
+// The answer before is kept as long as it is small, and not beyond the context.
+func TestWhatCannotComeBackWhenNothingIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rt := &transport.Transport{Base: answers(answer(504, strings.Repeat("x", 65<<10))), Limiter: &failing{1}}
 		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
 		var e *transport.Error
 		if resp != nil || !errors.As(err, &e) || len(e.History) != 2 || !strings.Contains(err.Error(), "no more") {
-			t.Errorf("got %v, %v, want the limiter's error after an attempt", resp, err)
+			t.Errorf("after a large answer: %v, %v", resp, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		rt = &transport.Transport{Base: answers(answer(504, ""), answer(504, "")), Limiter: &stuck{n: 1}}
+		if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx)); err != nil || resp.StatusCode != 504 || ctx.Err() != nil {
+			t.Errorf("just before the deadline: %v, %v", resp, err)
+		}
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(3*time.Second, cancel)
+		rt.Limiter = &stuck{n: 1}
+		if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx)); !errors.Is(err, context.Canceled) {
+			t.Errorf("when it is cancelled: %v, %v", resp, err)
 		}
 	})
+}
+
+// stuck lets n through.
+type stuck struct{ n int }
+
+func (s *stuck) Wait(ctx context.Context) error {
+	if s.n--; s.n < 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
 }
 
 func TestStatusErrorsWithoutARequest(t *testing.T) {
@@ -99,10 +138,9 @@ func TestLimiterIsBoundedByMaxElapsed(t *testing.T) {
 		lim := rate.NewLimiter(rate.Every(10*time.Minute), 1)
 		rt := &transport.Transport{Base: answers(answer(503, "")), Limiter: lim, Policy: policy.Policy{MaxElapsed: 10 * time.Second}}
 		start := time.Now()
-		_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
-		var e *transport.Error
-		if !errors.As(err, &e) || time.Since(start) > 10*time.Second || e.History[0].Status != 503 || !e.Timeout() {
-			t.Errorf("got %v after %v", err, time.Since(start))
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if err != nil || time.Since(start) > 10*time.Second || resp.StatusCode != 503 || !errors.Is(transport.History(resp)[1].Err, context.DeadlineExceeded) {
+			t.Errorf("got %v, %v after %v", resp, err, time.Since(start))
 		}
 	})
 }

@@ -56,8 +56,9 @@ type Transport struct {
 	// Limiter is waited on before each attempt and poll, by one request at a
 	// time in the order of their coming. A *rate.Limiter of
 	// golang.org/x/time/rate fits. How long it will make a retry wait cannot
-	// be known, so the answer before has been given up by then; the wait ends
-	// with the policy's MaxElapsed. If nil, there is no limit.
+	// be known; the wait ends with the policy's MaxElapsed, and then the answer
+	// before comes back, unless it was longer than 64 KiB. If nil, there is no
+	// limit.
 	Limiter interface{ Wait(context.Context) error }
 
 	// Pacer learns the limits of each quota from the answers and holds every
