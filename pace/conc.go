@@ -22,9 +22,10 @@ type dataset struct {
 	tried  bool    // the last change of limit was a step up
 	shed   float64 // share of sends rejected while limited, smoothed
 
-	row      int    // rejects in a row
-	tookThen uint64 // what the quota had accepted when the row began
-	broken   bool   // it refuses everything, and others do not
+	row      int     // rejects in a row
+	tookThen uint64  // what the quota had accepted when the row began
+	baseThen float64 // and the rate that was believed in
+	broken   bool    // it refuses everything, and others do not
 }
 
 const (
@@ -105,7 +106,7 @@ func (l *line) ownFault(t Ticket, now time.Duration) bool {
 		return d != nil
 	}
 	if d.row++; d.row == 1 {
-		d.tookThen = l.took
+		d.tookThen, d.baseThen = l.took, l.paced.base
 	}
 	if d.row < brokenRun || l.took-d.tookThen < elsewhere {
 		return false
@@ -114,6 +115,10 @@ func (l *line) ownFault(t Ticket, now time.Duration) bool {
 		l.caps++
 	}
 	d.broken, d.limit = true, 1
+	if l.state == &l.paced && d.baseThen > l.paced.base { // the cuts were for nothing
+		l.paced.set(l, d.baseThen, now)
+		l.paced.climb = l.paced.climbTime()
+	}
 	l.tell(Event{Kind: ModeChanged}, now)
 	return true
 }

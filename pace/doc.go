@@ -25,12 +25,13 @@
 //     taken for a throttle, and asked as slowly as once in ten seconds.
 //   - Many programs that share a quota without sharing a Pacer get unequal
 //     parts of it.
-//   - Retries go first. Where one dataset answers nothing but 503, requests
-//     for a healthy one of the same host get every second probe only.
-//   - A probe that is not answered holds the host for 10 s, and where answers
-//     take long the slow start lets one more in each second.
-//   - Of a Retry-After it obeys at most MaxPause, and that of a 500, 502 or 504
-//     holds its own request only.
+//   - A dataset that refuses everything is set apart after four refusals, if
+//     requests for others are accepted meanwhile; if it is the only one that is
+//     asked for, it looks like the quota's limit.
+//   - While nothing goes through, a probe that is not answered holds the host
+//     for 10 s, the next for 5 s, and so on down to 2 s.
+//   - Of a Retry-After it obeys at most MaxPause, of a 503's at most a minute;
+//     that of a 500, 502 or 504 holds its own request only.
 //   - A token that is added below, by the Base of a Transport, is not part of
 //     the key.
 //
