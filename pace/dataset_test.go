@@ -170,3 +170,44 @@ func TestDelayed(t *testing.T) {
 		}
 	})
 }
+
+// Of a host that answers slowly after a failure, one probe after another is
+// sent, ever sooner.
+func TestProbesThatAreNotAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		for range 4 {
+			p.Done(wait(t, &p, k), refused, 0, false)
+		}
+		wait(t, &p, k)
+		begin := time.Now()
+		for _, want := range []time.Duration{10, 15, 17500, 19500, 21500} {
+			if want < 1000 {
+				want *= 1000
+			}
+			wait(t, &p, k)
+			if d := time.Since(begin).Round(time.Millisecond); d != want*time.Millisecond {
+				t.Errorf("another probe after %v, want %v", d, want*time.Millisecond)
+			}
+		}
+	})
+}
+
+// A first guess is made of what is in flight and of the round trip, but of no
+// more than a second: rates are per second.
+func TestFirstGuessOfASlowServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		var tickets []pace.Ticket
+		for range 6 {
+			tickets = append(tickets, wait(t, &p, k))
+		}
+		time.Sleep(4 * time.Second)
+		p.Done(tickets[0], throttled, 0, false)
+		if r := rateNow(&p); r < 2 || r > 4 {
+			t.Errorf("half of six in flight come to %v/s", r)
+		}
+	})
+}

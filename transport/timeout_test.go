@@ -231,3 +231,41 @@ func TestAttemptTimeoutIsOverWithTheAnswer(t *testing.T) {
 type contextReader struct{ ctx context.Context }
 
 func (r contextReader) Read(p []byte) (int, error) { return len(p), r.ctx.Err() }
+
+// The answer before is not the last word once another attempt was made.
+func TestAnswerBeforeAFailureDoesNotComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		rt := &transport.Transport{Limiter: &failing{2}, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return answer(504, ""), nil
+			}
+			return nil, io.ErrUnexpectedEOF
+		})}
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if resp != nil || err == nil || n != 2 {
+			t.Errorf("got %v, %v after %d attempts", resp, err, n)
+		}
+	})
+}
+
+// What the Limiter makes a request wait is not the server's round trip.
+func TestLimiterIsNoRoundTrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pacer pace.Pacer
+		rt := &transport.Transport{Pacer: &pacer, Limiter: sleeping(8 * time.Second), Policy: policy.Policy{MaxAttempts: 1}, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			time.Sleep(100 * time.Millisecond)
+			return answer(503, ""), nil
+		})}
+		if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil {
+			t.Fatal(err)
+		}
+		if s := pacer.Snapshot()[0]; s.Mode != pace.Paced || s.Rate < 5 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+type sleeping time.Duration
+
+func (s sleeping) Wait(context.Context) error { time.Sleep(time.Duration(s)); return nil }
