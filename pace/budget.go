@@ -28,12 +28,33 @@ func (p *Pacer) Retry(k Key) bool {
 	l := p.line(k.quota)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// What is in flight on one connection is lost with it, and each may be
-	// sent once more: half of what may be in flight has been.
-	return l.budget.take(l.sent(), max(budgetReserve, float64(l.allow.Load()/2)), l.now())
+	return l.budget.take(l.sent(), l.reserve(), l.now())
 }
 
+// reserve is how many retries can be saved up. What is in flight on one
+// connection is lost with it, and each may be sent once more: half of what may
+// be in flight has been.
+func (l *line) reserve() float64 { return max(budgetReserve, float64(l.allow.Load()/2)) }
+
+// take takes one retry, if there is one.
 func (b *budget) take(sent uint64, reserve float64, now time.Duration) bool {
+	b.refill(sent, now)
+	if b.spent > reserve-1 {
+		return false
+	}
+	b.spent++
+	b.counted++ // the retry's own send earns nothing
+	return true
+}
+
+// left returns how many retries there are.
+func (b budget) left(sent uint64, reserve float64, now time.Duration) float64 {
+	b.refill(sent, now)
+	return max(0, reserve-b.spent)
+}
+
+// refill credits what was sent and the time that went by.
+func (b *budget) refill(sent uint64, now time.Duration) {
 	b.spent -= budgetTime * (now - b.at).Seconds()
 	b.at = now
 	if sent > b.counted {
@@ -41,10 +62,4 @@ func (b *budget) take(sent uint64, reserve float64, now time.Duration) bool {
 		b.counted = sent
 	}
 	b.spent = max(b.spent, 0)
-	if b.spent > reserve-1 {
-		return false
-	}
-	b.spent++
-	b.counted++ // the retry's own send earns nothing
-	return true
 }

@@ -391,8 +391,11 @@ func TestBudget(t *testing.T) {
 					t.Fatalf("mode %s", m)
 				}
 				n := 0
-				for p.Retry(k) {
+				for left := p.Snapshot()[0].Retries; p.Retry(k); left-- {
 					n++
+					if shown := p.Snapshot()[0].Retries; shown != left-1 {
+						t.Errorf("%v retries left after one of %v", shown, left)
+					}
 				}
 				if n != budget {
 					t.Errorf("%d retries in reserve, want %d", n, budget)
@@ -407,6 +410,9 @@ func TestBudget(t *testing.T) {
 				for p.Retry(k) {
 				}
 				time.Sleep(10 * time.Second)
+				if left := p.Snapshot()[0].Retries; left < 1 || left >= 2 {
+					t.Errorf("after 10 s there are %v retries, want 1 and what was left", left)
+				}
 				if !p.Retry(k) {
 					t.Error("time alone paid for nothing")
 				}

@@ -17,6 +17,7 @@ type State struct {
 	Waiting  int            // callers in the queue
 	InFlight int            // sends without an outcome
 	Sent     uint64         // sends so far
+	Retries  float64        // of transient failures, that the budget allows now
 }
 
 // Snapshot returns what is known about every quota, in the order of their keys.
@@ -39,6 +40,7 @@ func (l *line) snapshot() State {
 		Key: Key{quota: l.quota}.String(), Tag: l.quota.tag,
 		Mode: l.mode(), Rate: l.state.rate(now), Datasets: l.limits(),
 		Waiting: l.queue.len, InFlight: l.inFlight(), Sent: l.sent(),
+		Retries: l.budget.left(l.sent(), l.reserve(), now),
 	}
 	if l.resume > now {
 		s.Until = l.date(l.resume)

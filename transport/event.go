@@ -67,6 +67,45 @@ func (e Event) Attempt() Attempt {
 	return a
 }
 
+// N returns the N of the event's attempt without making the rest of it, and so
+// do Status, Queued and Took: most who listen want to know no more of a success.
+func (e Event) N() int {
+	switch {
+	case e.attempt != nil:
+		return e.attempt.N
+	case e.first.sent != nil:
+		return 1
+	}
+	return 0
+}
+
+// Status returns the Status of the event's attempt.
+func (e Event) Status() int {
+	switch {
+	case e.attempt != nil:
+		return e.attempt.Status
+	case e.first.resp != nil:
+		return e.first.resp.StatusCode
+	}
+	return 0
+}
+
+// Queued returns the Queued of the event's attempt.
+func (e Event) Queued() time.Duration {
+	if e.attempt != nil {
+		return e.attempt.Queued
+	}
+	return e.first.queued
+}
+
+// Took returns the Took of the event's attempt.
+func (e Event) Took() time.Duration {
+	if e.attempt != nil {
+		return e.attempt.Took
+	}
+	return e.first.took
+}
+
 // String describes the event in one line.
 func (e Event) String() string {
 	switch {

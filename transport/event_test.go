@@ -48,6 +48,43 @@ func TestEventsTellTheirCall(t *testing.T) {
 	})
 }
 
+// TestEventTellsTheSameWithoutAnAttempt: what an Event tells of its attempt at
+// no cost is what the Attempt says.
+func TestEventTellsTheSameWithoutAnAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, answers := range []baseFunc{answers(answer(404, "")), answers(answer(503, ""), answer(200, ""))} {
+			told, limiter := 0, rate.NewLimiter(rate.Every(10*time.Second), 1)
+			limiter.Allow() // so that the first has to wait
+			rt := &transport.Transport{
+				Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+					time.Sleep(2 * time.Second)
+					return answers(req)
+				}),
+				Limiter: limiter,
+				OnEvent: func(e transport.Event) {
+					if e.Kind == transport.PaceChanged {
+						return
+					}
+					told++
+					a := e.Attempt()
+					if e.N() != a.N || e.Status() != a.Status || e.Queued() != a.Queued || e.Took() != a.Took {
+						t.Errorf("N %d, status %d, queued %v, took %v; the attempt is %+v", e.N(), e.Status(), e.Queued(), e.Took(), a)
+					}
+					if a.N == 0 || a.Status == 0 || a.Took != 2*time.Second || a.Queued == 0 {
+						t.Errorf("an attempt with too little in it: %+v", a)
+					}
+				},
+			}
+			if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || told == 0 {
+				t.Errorf("%d events, %v", told, err)
+			}
+		}
+		if e := (transport.Event{Kind: transport.PaceChanged}); e.N() != 0 || e.Status() != 0 || e.Queued() != 0 || e.Took() != 0 {
+			t.Errorf("a change of pace has an attempt: %v", e)
+		}
+	})
+}
+
 func TestEventOfAWaitThatIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
