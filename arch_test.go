@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"pace":     {"classify", "golang.org/x/time/rate"},
 	"transport": {"policy", "pace", "classify",
 		"github.com/hashicorp/go-retryablehttp"},
+	"status":              {"transport", "policy", "pace", "classify"},
 	"sodatest":            {},
 	"sodatest/contract":   {"sodatest"},
 	"examples/get":        {"transport"},

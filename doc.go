@@ -6,6 +6,7 @@
 //   - policy: what to do after an attempt; bounds, waits, polling.
 //   - classify: what happened; Socrata's error catalogue and typed errors.
 //   - pace: when to send.
+//   - status: a page about what a transport is doing.
 //   - sodatest: a fake Socrata to test programs with.
 //
 // A program that is complete:

@@ -1,0 +1,120 @@
+package status
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	step  = 10 * time.Second // the time that one bar stands for
+	steps = 60               // bars, which make ten minutes
+)
+
+// A chart counts what happened in each step of the last ten minutes. To count
+// takes no lock but at the first event of a step.
+type chart struct {
+	mu   sync.Mutex
+	ring [steps + 1]bucket // one is being filled
+}
+
+// A bucket is one step.
+type bucket struct {
+	step  atomic.Int64 // since 1970; what is in the bucket is of no other
+	sends atomic.Int64
+	again atomic.Int64 // of the sends, those that were not the first
+	waits atomic.Int64 // nanoseconds that requests have waited
+}
+
+// bucket returns the bucket of a step, or nil if that is too long ago.
+func (c *chart) bucket(n int64) *bucket {
+	b := &c.ring[uint64(n)%uint64(len(c.ring))]
+	if b.step.Load() == n {
+		return b
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if was := b.step.Load(); was > n && was <= n+int64(len(c.ring)) {
+		return nil // later than that, the clock has been set back
+	} else if was != n {
+		b.sends.Store(0)
+		b.again.Store(0)
+		b.waits.Store(0)
+		b.step.Store(n)
+	}
+	return b
+}
+
+func stepOf(t time.Time) int64 { return t.UnixNano() / int64(step) }
+
+// sent counts a send.
+func (c *chart) sent(now time.Time, again bool) {
+	b := c.bucket(stepOf(now))
+	if b == nil {
+		return
+	}
+	b.sends.Add(1)
+	if again {
+		b.again.Add(1)
+	}
+}
+
+// waited counts a request that has waited from one time to another.
+func (c *chart) waited(from, to time.Time) {
+	spread(from, to, func(n int64, d time.Duration) {
+		if b := c.bucket(n); b != nil {
+			b.waits.Add(int64(d))
+		}
+	})
+}
+
+// spread tells add how much of the time between from and to belongs to each
+// step, the last ten minutes of it.
+func spread(from, to time.Time, add func(n int64, d time.Duration)) {
+	if oldest := to.Add(-steps * step); from.Before(oldest) {
+		from = oldest
+	}
+	for from.Before(to) {
+		n := stepOf(from)
+		end := time.Unix(0, (n+1)*int64(step))
+		if end.After(to) {
+			end = to
+		}
+		add(n, end.Sub(from))
+		from = end
+	}
+}
+
+// A series is what the chart shows: a number for each step that is over, oldest
+// first.
+type series struct {
+	Step    float64        `json:"step_seconds"`
+	End     time.Time      `json:"end"`
+	Sends   [steps]float64 `json:"requests_per_second"`
+	Again   [steps]float64 `json:"repeats_per_second"`
+	Waiting [steps]float64 `json:"waiting_requests"`
+}
+
+// series returns what was counted, with those who have been waiting for their
+// next attempt since the times given, and still are.
+func (c *chart) series(now time.Time, since []time.Time) *series {
+	end := stepOf(now)
+	s := &series{Step: step.Seconds(), End: time.Unix(0, end*int64(step)).UTC()}
+	for i := range steps {
+		b := &c.ring[uint64(end-steps+int64(i))%uint64(len(c.ring))]
+		if b.step.Load() != end-steps+int64(i) {
+			continue
+		}
+		s.Sends[i] = float64(b.sends.Load()) / step.Seconds()
+		s.Again[i] = float64(b.again.Load()) / step.Seconds()
+		s.Waiting[i] = time.Duration(b.waits.Load()).Seconds() / step.Seconds()
+	}
+	for _, t := range since {
+		spread(t, now, func(n int64, d time.Duration) {
+			if i := n - (end - steps); i >= 0 && i < steps {
+				s.Waiting[i] += d.Seconds() / step.Seconds()
+			}
+		})
+	}
+	return s
+}

@@ -1,0 +1,273 @@
+package status
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/sodahttp/sodahttp/pace"
+	"github.com/sodahttp/sodahttp/transport"
+)
+
+// A page is what is shown, in whatever form. Its JSON is for programs: names
+// stay, and have units in them.
+type page struct {
+	Time     time.Time `json:"time"`
+	NoPacer  bool      `json:"no_pacer,omitempty"`
+	Quotas   []quota   `json:"quotas"`
+	Chart    *series   `json:"chart"`
+	Going    []listed  `json:"unfinished"` // for longer than Slow
+	Requests []listed  `json:"requests"`   // failed or slow, the latest first
+}
+
+type quota struct {
+	Quota    string         `json:"quota"`
+	Token    uint8          `json:"token_tag,omitempty"` // tells the tokens of a host apart
+	Mode     string         `json:"mode"`
+	Rate     float64        `json:"rate_per_second,omitempty"`
+	Pause    float64        `json:"pause_seconds,omitempty"`
+	Until    time.Time      `json:"pause_until,omitzero"`
+	Waiting  int            `json:"waiting_requests"`
+	InFlight int            `json:"in_flight_requests"`
+	Retries  float64        `json:"retries_left"`
+	Sent     uint64         `json:"sent_requests"`
+	Datasets map[string]int `json:"dataset_limits,omitempty"` // in flight
+}
+
+type listed struct {
+	Call     uint64              `json:"call"`
+	Began    time.Time           `json:"began"`
+	Ended    time.Time           `json:"ended,omitzero"`
+	Took     float64             `json:"took_seconds"`
+	Failed   bool                `json:"failed"`
+	Dropped  int                 `json:"attempts_not_kept,omitempty"`
+	Attempts []transport.Attempt `json:"attempts"`
+}
+
+// maxQuotas bounds what a person has to look through.
+const maxQuotas = 100
+
+func (h *Handler) page(now time.Time) *page {
+	over, open, waiting := h.log.listed(now, h.slow())
+	p := &page{
+		Time:     now.UTC().Truncate(time.Millisecond),
+		NoPacer:  h.Pacer == nil,
+		Quotas:   []quota{},
+		Chart:    h.chart.series(now, waiting),
+		Going:    show(open[:min(len(open), maxEach)], now),
+		Requests: show(over, now),
+	}
+	if h.Pacer == nil {
+		return p
+	}
+	states := h.Pacer.Snapshot()
+	slices.SortStableFunc(states, func(a, b pace.State) int { return weight(b) - weight(a) })
+	for _, s := range states[:min(len(states), maxQuotas)] {
+		q := quota{
+			Quota: s.Key, Token: s.Tag, Mode: s.Mode.String(), Rate: round(s.Rate), Until: s.Until.UTC(),
+			Waiting: s.Waiting, InFlight: s.InFlight, Retries: round(s.Retries), Sent: s.Sent, Datasets: s.Datasets,
+		}
+		if s.Until.IsZero() {
+			q.Until = time.Time{}
+		} else {
+			q.Pause = round(max(0, s.Until.Sub(now)).Seconds())
+		}
+		p.Quotas = append(p.Quotas, q)
+	}
+	return p
+}
+
+// weight is larger the more there is to see about a quota.
+func weight(s pace.State) int {
+	switch {
+	case s.Mode == pace.Closed:
+		return 4
+	case !s.Until.IsZero():
+		return 3
+	case s.Mode != pace.Open:
+		return 2
+	case s.Waiting > 0 || s.InFlight > 0:
+		return 1
+	}
+	return 0
+}
+
+func show(all []request, now time.Time) []listed {
+	shown := make([]listed, 0, len(all))
+	for _, r := range all {
+		end := r.ended
+		if end.IsZero() {
+			end = now
+		}
+		l := listed{
+			Call: r.call, Began: r.began.UTC(), Took: round(end.Sub(r.began).Seconds()),
+			Failed: r.failed, Dropped: r.dropped, Attempts: r.attempts,
+		}
+		if !r.ended.IsZero() {
+			l.Ended = r.ended.UTC()
+		}
+		shown = append(shown, l)
+	}
+	return shown
+}
+
+// round rounds to three places after the point.
+func round(f float64) float64 { return math.Round(f*1000) / 1000 }
+
+func (p *page) json() []byte {
+	b, err := json.Marshal(p)
+	if err != nil { // only a number that is none could do it
+		return []byte(`{"error":"the page cannot be written as JSON"}`)
+	}
+	return append(b, '\n')
+}
+
+func (p *page) text() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "sodahttp, %s\n\n", p.Time.Format(time.DateTime+" MST"))
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	if p.NoPacer {
+		fmt.Fprintln(w, noPacer)
+	} else {
+		fmt.Fprintln(w, "QUOTA\tMODE\tRATE\tPAUSE\tWAITING\tIN FLIGHT\tRETRIES LEFT\tSENT")
+	}
+	for _, q := range p.Quotas {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\n", q.Name(), q.Mode, q.PerSecond(), q.PauseText(), q.Waiting, q.InFlight, q.WholeRetries(), q.Sent)
+		for _, d := range q.Limits() {
+			fmt.Fprintf(w, "  %s\n", d)
+		}
+	}
+	fmt.Fprintf(w, "\nTEN MINUTES TO %s\n", p.Chart.End.Format(time.TimeOnly))
+	for _, c := range p.Charts() {
+		fmt.Fprintf(w, "%s\t%s\thighest %.3g\n", c.Name, c.spark(), c.Top)
+	}
+	w.Flush()
+	for _, l := range p.Lists() {
+		fmt.Fprintf(&b, "\n%s\n", strings.ToUpper(l.Name))
+		for _, r := range l.Requests {
+			fmt.Fprintf(&b, "%s  %s, %s, call %d\n", r.Time(), r.Outcome(), r.Duration(), r.Call)
+			for _, a := range r.Attempts {
+				fmt.Fprintf(&b, "  %s%s\n", a, requestID(a))
+			}
+			if r.Dropped > 0 {
+				fmt.Fprintf(&b, "  (attempts that were not kept: %d)\n", r.Dropped)
+			}
+		}
+	}
+	return bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return ' '
+		}
+		return r
+	}, b.Bytes())
+}
+
+// requestID is what the portal's support wants to know.
+func requestID(a transport.Attempt) string {
+	if a.RequestID == "" {
+		return ""
+	}
+	return ", request id " + a.RequestID
+}
+
+const noPacer = "No Pacer is shared with this page, so it has no quotas to show."
+
+// A list is requests under a heading.
+type list struct {
+	Name     string
+	Requests []listed
+}
+
+// Lists returns the lists of requests that there are.
+func (p *page) Lists() (lists []list) {
+	if len(p.Going) > 0 {
+		lists = append(lists, list{"Still being tried", p.Going})
+	}
+	name := "Failed or slow"
+	if len(p.Requests) == 0 {
+		name = "No request failed or was slow"
+	}
+	return append(lists, list{name, p.Requests})
+}
+
+// Name returns the quota and which of its tokens it is.
+func (q quota) Name() string {
+	if q.Token != 0 {
+		return fmt.Sprintf("%s token %d", q.Quota, q.Token)
+	}
+	return q.Quota
+}
+
+// PerSecond returns the learned rate.
+func (q quota) PerSecond() string {
+	if q.Rate == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3g/s", q.Rate)
+}
+
+// PauseText returns how long the pause goes on.
+func (q quota) PauseText() string {
+	if q.Pause == 0 {
+		return "-"
+	}
+	return inWords(q.Pause)
+}
+
+// WholeRetries returns how many retries can be made now: there are no parts of
+// one.
+func (q quota) WholeRetries() int { return int(q.Retries) }
+
+// Limits returns a line for each dataset that takes only so many at once.
+func (q quota) Limits() (lines []string) {
+	for name, n := range q.Datasets {
+		lines = append(lines, fmt.Sprintf("%s: %d at once", name, n))
+	}
+	slices.Sort(lines)
+	return lines[:min(len(lines), maxQuotas)]
+}
+
+// Last returns the last attempt.
+func (r listed) Last() transport.Attempt { return r.Attempts[len(r.Attempts)-1] }
+
+// Time returns when the request ended, or began if it has not.
+func (r listed) Time() string {
+	if r.Ended.IsZero() {
+		return r.Began.Format(time.TimeOnly)
+	}
+	return r.Ended.Format(time.TimeOnly)
+}
+
+// Outcome returns what became of the request, in a word or two.
+func (r listed) Outcome() string {
+	switch {
+	case r.Ended.IsZero():
+		return "waits"
+	case r.Last().Status == 0:
+		return "no answer"
+	}
+	return fmt.Sprint(r.Last().Status)
+}
+
+// Duration returns how long the request took.
+func (r listed) Duration() string { return inWords(r.Took) }
+
+// inWords returns seconds as people read them.
+func inWords(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d >= time.Minute:
+		d = d.Round(time.Second)
+	case d >= time.Second:
+		d = d.Round(100 * time.Millisecond)
+	default:
+		d = d.Round(time.Millisecond)
+	}
+	return d.String()
+}
