@@ -59,12 +59,12 @@ func send(t *testing.T, rt http.RoundTripper, url string) {
 // and odd faults. It must run in a synctest bubble. What it returns is still at
 // work, until stop is called.
 func aNight(t *testing.T) (page *status.Handler, stop func()) {
-	srv := sodatest.NewServer(sodatest.InMemory(), sodatest.TokenBucket(20, 10),
+	srv := sodatest.NewServer(sodatest.InMemory(), sodatest.TokenBucket(5, 4),
 		sodatest.Throttle(sodatest.Reply{Code: "too-many-requests", RetryAfter: "1"}),
 		sodatest.Outage(5*time.Minute, 40*time.Second, sodatest.HTML(503)),
 		sodatest.Outage(12*time.Minute-3*time.Second, time.Hour, sodatest.Reply{Status: 429, RetryAfter: "90"}),
-		sodatest.Every(401, sodatest.Fault("execution_timeout")),
-		sodatest.Every(4001, sodatest.Fault("query.soql.no-such-column")),
+		sodatest.Every(101, sodatest.Fault("execution_timeout")),
+		sodatest.Every(1001, sodatest.Fault("query.soql.no-such-column")),
 		sodatest.Latency(func() time.Duration { return 120 * time.Millisecond }))
 	pacer := new(pace.Pacer)
 	page = &status.Handler{Pacer: pacer}
@@ -74,14 +74,14 @@ func aNight(t *testing.T) (page *status.Handler, stop func()) {
 	})}
 	var workers sync.WaitGroup
 	done := make(chan struct{})
-	for i := range 12 {
+	for i := range 5 {
 		workers.Go(func() {
 			for n := 0; ; n++ {
 				select {
 				case <-done:
 					return
 				default:
-					send(t, rt, fmt.Sprintf("%s/resource/abcd-1234.json?$where=name='Jane'&$limit=1000&$offset=%d", srv.URL, 1000*(n*12+i)))
+					send(t, rt, fmt.Sprintf("%s/resource/abcd-1234.json?$where=name='Jane'&$limit=1000&$offset=%d", srv.URL, 1000*(n*5+i)))
 				}
 			}
 		})

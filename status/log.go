@@ -29,6 +29,7 @@ const (
 type log struct {
 	mu     sync.Mutex
 	open   map[callKey]*request
+	looked time.Time // when one of them to be forgotten was last looked for
 	failed recent
 	slow   recent
 }
@@ -115,8 +116,13 @@ func (l *log) find(e transport.Event, began, now time.Time) *request {
 }
 
 // forget forgets a request that has not been heard of for long, as happens when
-// a hook panics, and reports whether there was one.
+// a hook panics, and reports whether there was one. It does not look
+// often, as it is called when there is much to do.
 func (l *log) forget(now time.Time) bool {
+	if now.Sub(l.looked) < time.Minute {
+		return false
+	}
+	l.looked = now
 	for key, r := range l.open {
 		if now.Sub(r.waiting) > longest {
 			delete(l.open, key)
