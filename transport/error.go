@@ -30,7 +30,7 @@ func (e *Error) Error() string {
 	if e.Err == nil {
 		return "sodahttp: no response"
 	}
-	b.WriteString(strings.TrimPrefix(errorText(e.Err), "sodahttp: "))
+	b.WriteString(trimmed(e.Err))
 	if n := len(e.History); n > 0 {
 		last := e.History[n-1]
 		if last.Why != "" {
@@ -60,15 +60,8 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	}{e.Error(), e.History})
 }
 
-// MarshalJSON returns the members "error", with the text, "good_bytes" and
-// "changed".
-func (e *BodyError) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Error   string `json:"error"`
-		Good    int64  `json:"good_bytes"`
-		Changed bool   `json:"changed"`
-	}{e.Error(), e.Good, e.Changed})
-}
-
 // errorText is err's text with its URLs redacted.
 func errorText(err error) string { return classify.RedactError(err).Error() }
+
+// trimmed is errorText within another text of ours.
+func trimmed(err error) string { return strings.TrimPrefix(errorText(err), "sodahttp: ") }

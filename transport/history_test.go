@@ -36,8 +36,8 @@ func TestAttemptInJSON(t *testing.T) {
 		{"empty", transport.Attempt{}, `{"class":"final"}`},
 		{"an Error", &transport.Error{Err: io.EOF, History: []transport.Attempt{{N: 1, Err: io.EOF}}},
 			`{"error":"sodahttp: EOF","history":[{"n":1,"class":"final","error":"EOF"}]}`},
-		{"a BodyError", &transport.BodyError{Err: whole.Err, Good: 7, Changed: true},
-			`{"error":"sodahttp: the body was cut, and the data has changed since after 7 good bytes: Put \"https://data.test/a?$limit=5\u0026ticket=***\": two\nlines","good_bytes":7,"changed":true}`},
+		{"a BodyError", &transport.BodyError{Err: whole.Err, Good: 7, Changed: true, Tries: 1},
+			`{"error":"sodahttp: the body was cut after 7 good bytes (Put \"https://data.test/a?$limit=5\u0026ticket=***\": two\nlines), and the data has changed since","good_bytes":7,"changed":true,"tries":1}`},
 	} {
 		b, err := json.Marshal(row.v)
 		if err != nil || string(b) != row.want {

@@ -2,17 +2,14 @@ package transport
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/pace"
+	"github.com/sodahttp/sodahttp/policy"
 )
 
 // A Resume is an http.RoundTripper whose GET bodies are whole, or end in an
@@ -29,9 +26,15 @@ import (
 // cannot see one in other formats, in a body that the caller asked to have
 // compressed, or a longer one.
 //
-// It belongs around a [Transport], which makes each request reliable. Other
-// methods, other statuses and requests with a Range of their own pass as they
-// are. Memory is constant. A Resume is safe for concurrent use.
+// It belongs around a [Transport], which makes each request reliable. Once that
+// has given up on asking again, by its policy or because its turn would come
+// too late, so has Resume. Around any other Base, a request that fails counts as
+// one attempt, and the next comes after 500 ms, doubling up to 30 s. Either way
+// no request is sent before a Retry-After is over, and one that is longer than 5
+// minutes, or does not fit the deadline, ends it.
+//
+// Other methods, other statuses and requests with a Range of their own pass as
+// they are. Memory is constant. A Resume is safe for concurrent use.
 type Resume struct {
 	// Base sends the requests. If nil, http.DefaultTransport is used, as it
 	// was when the program began.
@@ -87,36 +90,6 @@ func isStrong(etag string) bool { return len(etag) > 2 && etag[0] == '"' }
 // CloseIdleConnections closes those of Base.
 func (r *Resume) CloseIdleConnections() { closeIdle(orDefault(r.Base)) }
 
-// A BodyError is why the body of a 200 cannot be had whole. It unwraps to the
-// first error of reading it, and to the last one if that is another.
-type BodyError struct {
-	Good    int64 // how many bytes were delivered; they are right
-	Changed bool  // the server has other data now: begin again
-	Err     error // the first error of reading
-	Last    error // what ended the attempts to go on
-}
-
-// Error tells how many bytes were good, and why there are no more.
-func (e *BodyError) Error() string {
-	what := "the body was cut"
-	if e.Changed {
-		what = "the body was cut, and the data has changed since"
-	}
-	text := fmt.Sprintf("sodahttp: %s after %d good bytes: %s", what, e.Good, errorText(e.Err))
-	if e.Last != nil {
-		text += "; going on: " + errorText(e.Last)
-	}
-	return text
-}
-
-// Unwrap returns Err and Last.
-func (e *BodyError) Unwrap() []error {
-	if e.Last == nil {
-		return []error{e.Err}
-	}
-	return []error{e.Err, e.Last}
-}
-
 // wholeBody is a body that goes on where it was cut.
 type wholeBody struct {
 	base     http.RoundTripper
@@ -131,9 +104,11 @@ type wholeBody struct {
 	good  int64 // delivered
 	sum   *sum  // of that
 	tail  tail
-	cut   error // the first error of this cut; nil while all is well
-	tries int   // since the last byte
-	over  error // the end, io.EOF or another
+	cut   error       // the first error of this cut; nil while all is well
+	tries int         // since the last byte
+	plan  *policy.Run // of these
+	asked time.Time   // when the last of these was made
+	over  error       // the end, io.EOF or another
 
 	closing sync.Once
 	closed  chan struct{}
@@ -222,41 +197,30 @@ func (b *wholeBody) goOn(err error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if b.cut == nil {
-		b.cut = err
+		b.cut, b.plan = err, newPlan(b.req)
+	}
+	var wait time.Duration // none before it is asked for the first time
+	if b.tries > 0 {
+		wait, err = b.passing(err)
 	}
 	for {
 		if cause := b.stopped(); cause != nil {
 			b.over = cause
 			return
 		}
-		if b.tries++; b.tries > b.attempts {
-			b.fail(false, err)
+		if wait < 0 || b.tries == b.attempts {
+			b.over = newBodyError(b.good, b.tries, b.cut, err)
 			return
 		}
-		if b.tries > 1 && !b.sleep() {
+		if !b.sleep(wait) {
 			continue
 		}
-		var changed *changedError
-		if err = b.again(); err == nil {
+		b.tries++
+		if wait, err = b.again(); err == nil {
 			b.tellResumed()
-			return
-		} else if errors.As(err, &changed) {
-			b.fail(true, err)
-			return
-		} else if hopeless(err) {
-			b.fail(false, err)
 			return
 		}
 	}
-}
-
-// fail ends the body in a BodyError.
-func (b *wholeBody) fail(changed bool, last error) {
-	e := &BodyError{Good: b.good, Changed: changed, Err: classify.RedactError(b.cut), Last: classify.RedactError(last)}
-	if last == b.cut {
-		e.Last = nil
-	}
-	b.over = e
 }
 
 // stopped returns why nothing more is to be tried; nil if something is.
@@ -272,10 +236,12 @@ func (b *wholeBody) stopped() error {
 	return nil
 }
 
-// sleep waits before another attempt when the last one brought nothing.
-func (b *wholeBody) sleep() bool {
-	d := min(500*time.Millisecond<<min(b.tries-2, 10), 30*time.Second)
-	timer := time.NewTimer(d/2 + rand.N(d))
+// sleep waits before another attempt, and reports whether it may be made.
+func (b *wholeBody) sleep(d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -284,148 +250,6 @@ func (b *wholeBody) sleep() bool {
 	case <-b.req.Context().Done():
 	}
 	return false
-}
-
-// hopeless reports whether asking again would end in err again.
-func hopeless(err error) bool {
-	var status *classify.Error
-	if errors.As(err, &status) {
-		return classify.Settled(status.Status) && status.Status != http.StatusOK
-	}
-	return false
-}
-
-// again asks for the body once more and brings it to where the caller is.
-func (b *wholeBody) again() error {
-	b.swap(http.NoBody)
-	req := b.request()
-	resp, err := b.base.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	if resp.Request == nil {
-		resp.Request = req
-	}
-	if resp.Body == nil {
-		resp.Body = http.NoBody
-	}
-	b.swap(resp.Body) // Close reaches it from now on
-	if err = b.join(resp); err != nil {
-		b.swap(http.NoBody)
-		return err
-	}
-	b.last = resp
-	return nil
-}
-
-// swap closes the body and puts another in its place, closed too if the caller
-// has closed the whole.
-func (b *wholeBody) swap(body io.ReadCloser) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.body.Close()
-	b.body = body
-	select {
-	case <-b.closed:
-		b.body.Close()
-	default:
-	}
-}
-
-// request returns the request without what would change its answer, for the
-// rest only where that can be trusted.
-func (b *wholeBody) request() *http.Request {
-	r := *b.req
-	r.Header = b.req.Header.Clone()
-	if r.Header == nil {
-		r.Header = make(http.Header)
-	}
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"} {
-		r.Header.Del(name)
-	}
-	if b.ranges && b.good > 0 {
-		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", b.good))
-		r.Header.Set("If-Range", b.first.Header.Get("Etag"))
-	}
-	return &r
-}
-
-// join checks that resp is the same body, and brings it to where the caller is.
-func (b *wholeBody) join(resp *http.Response) error {
-	asked := resp.Request.Header.Get("Range") != ""
-	switch {
-	case resp.StatusCode == http.StatusOK:
-		if err := b.same(resp); err != nil {
-			return err
-		}
-		return b.skip(resp.Body)
-	case asked && resp.StatusCode == http.StatusPartialContent:
-		err := b.part(resp)
-		if err != nil {
-			b.ranges = false // not to be trusted with parts
-		}
-		return err
-	case asked && resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
-		b.ranges = false
-		return fmt.Errorf("sodahttp: the server has no bytes from %d on", b.good)
-	}
-	if err := classify.Check(resp); err != nil {
-		return err
-	}
-	return fmt.Errorf("sodahttp: asked again, the server answered %d", resp.StatusCode)
-}
-
-// changedError says that the data is not what it was.
-type changedError struct{ what, was, is string }
-
-func (e *changedError) Error() string {
-	return fmt.Sprintf("%s was %q and is %q", e.what, e.was, e.is)
-}
-
-// same holds a second answer to the validators of the first.
-func (b *wholeBody) same(resp *http.Response) error {
-	for _, name := range []string{"Etag", "X-Soda2-Truth-Last-Modified", "Last-Modified", "Content-Encoding"} {
-		was, is := b.first.Header.Get(name), resp.Header.Get(name)
-		if was != "" && was != is {
-			return &changedError{name, was, is}
-		}
-	}
-	if was, is := b.first.ContentLength, resp.ContentLength; was >= 0 && is >= 0 && was != is {
-		return &changedError{"Content-Length", fmt.Sprint(was), fmt.Sprint(is)}
-	}
-	return nil
-}
-
-// part checks a 206: it must be the rest of the same body, and nothing else.
-func (b *wholeBody) part(resp *http.Response) error {
-	if was, is := b.first.Header.Get("Etag"), resp.Header.Get("Etag"); was != is {
-		return &changedError{"Etag", was, is}
-	}
-	start, end, total, err := contentRange(resp.Header.Values("Content-Range"))
-	switch {
-	case err != nil:
-		return err
-	case start != b.good, end != total-1,
-		b.first.ContentLength >= 0 && total != b.first.ContentLength,
-		resp.ContentLength >= 0 && resp.ContentLength != end-start+1:
-		return fmt.Errorf("sodahttp: asked for the bytes from %d on, the server sent %q", b.good, resp.Header.Get("Content-Range"))
-	}
-	return nil
-}
-
-// skip passes over what was delivered, if it is what was delivered.
-func (b *wholeBody) skip(body io.Reader) error {
-	again := newSum(b.sum.seed)
-	if _, err := io.CopyN(again, body, b.good); err != nil {
-		if err == io.EOF {
-			return &changedError{"the length", fmt.Sprintf("%d bytes or more", b.good), "less"}
-		}
-		return err
-	}
-	if again.value() != b.sum.value() {
-		return &changedError{"the data", "one", "another"}
-	}
-	return nil
 }
 
 // Close ends a Read that is under way.

@@ -235,39 +235,39 @@ func TestResumeIsNotFooled(t *testing.T) {
 		then    part
 		want    string
 		changed bool
-		fails   bool
+		says    string // empty if it is whole
 	}{
-		{"the rest, as asked for", part{206, `ETag: "one"; Content-Range: bytes 6-10/11`, "World"}, whole, false, false},
-		{"a server that ignores Range", part{200, `ETag: "one"`, whole}, whole, false, false},
-		{"a 206 from another place", part{206, `ETag: "one"; Content-Range: bytes 5-10/11`, " World"}, whole, false, false},
-		{"a 206 that is off by one", part{206, `ETag: "one"; Content-Range: bytes 6-9/11`, "Worl"}, whole, false, false},
-		{"a 206 without a total", part{206, `ETag: "one"; Content-Range: bytes 6-10/*`, "World"}, whole, false, false},
-		{"a 206 of another length", part{206, `ETag: "one"; Content-Range: bytes 6-11/12`, "World!"}, whole, false, false},
-		{"a 206 without Content-Range", part{206, `ETag: "one"; Content-Type: multipart/byteranges`, "--x"}, whole, false, false},
-		{"a 206 with two", part{206, `ETag: "one"; Content-Range: bytes 6-10/11; Content-Range: bytes 6-10/11`, "World"}, whole, false, false},
-		{"a 206 of other data", part{206, `ETag: "two"; Content-Range: bytes 6-10/11`, "Earth"}, "Hello ", true, true},
-		{"a 200 of other data", part{200, `ETag: "two"`, "Hello Earth"}, "Hello ", true, true},
-		{"a 200 without its ETag", part{200, ``, whole}, "Hello ", true, true},
-		{"a 200 that differs though its ETag does not", part{200, `ETag: "one"`, "Howdy World"}, "Hello ", true, true},
-		{"a 200 that is shorter", part{200, `ETag: "one"`, "Hell"}, "Hello ", true, true},
-		{"a 416", part{416, `ETag: "one"; Content-Range: bytes */11`, ""}, "Hello ", false, true},
-		{"a 404", part{404, ``, ""}, "Hello ", false, true},
+		{"the rest, as asked for", part{206, `ETag: "one"; Content-Range: bytes 6-10/11`, "World"}, whole, false, ""},
+		{"a server that ignores Range", part{200, `ETag: "one"`, whole}, whole, false, ""},
+		{"a 206 from another place", part{206, `ETag: "one"; Content-Range: bytes 5-10/11`, " World"}, whole, false, ""},
+		{"a 206 that is off by one", part{206, `ETag: "one"; Content-Range: bytes 6-9/11`, "Worl"}, whole, false, ""},
+		{"a 206 without a total", part{206, `ETag: "one"; Content-Range: bytes 6-10/*`, "World"}, whole, false, ""},
+		{"a 206 of another length", part{206, `ETag: "one"; Content-Range: bytes 6-11/12`, "World!"}, whole, false, ""},
+		{"a 206 without Content-Range", part{206, `ETag: "one"; Content-Type: multipart/byteranges`, "--x"}, whole, false, ""},
+		{"a 206 with two", part{206, `ETag: "one"; Content-Range: bytes 6-10/11; Content-Range: bytes 6-10/11`, "World"}, whole, false, ""},
+		{"a 206 of other data", part{206, `ETag: "two"; Content-Range: bytes 6-10/11`, "Earth"}, "Hello ", true, `, and the data has changed since: its Etag was "one" and is "two"`},
+		{"a 200 of other data", part{200, `ETag: "two"`, "Hello Earth"}, "Hello ", true, `, and the data has changed since: its Etag was "one" and is "two"`},
+		{"a 200 without its ETag", part{200, ``, whole}, "Hello ", true, `, and the data has changed since: its Etag was "one" and is gone`},
+		{"a 200 that differs though its ETag does not", part{200, `ETag: "one"`, "Howdy World"}, "Hello ", true, `, and the data has changed since: its first 6 bytes were others`},
+		{"a 200 that is shorter", part{200, `ETag: "one"`, "Hell"}, "Hello ", true, `, and the data has changed since: its length was 6 bytes or more and is less`},
+		{"a 416", part{416, `ETag: "one"; Content-Range: bytes */11`, ""}, "Hello ", false, `; asked again 2 times without one more byte: socrata: GET http://data.test/: 416 requested range not satisfiable`},
+		{"a 404", part{404, ``, ""}, "Hello ", false, `; asked again once without one more byte: socrata: GET http://data.test/: 404 not found`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				got, err := cutHello(t, row.then)
-				if got != row.want || (err != nil) != row.fails {
+				if got != row.want || (err != nil) != (row.says != "") {
 					t.Fatalf("got %q, %v, want %q", got, err, row.want)
 				}
-				if !row.fails {
+				if row.says == "" {
 					return
 				}
 				var e *transport.BodyError
 				if !errors.As(err, &e) || e.Good != 6 || e.Changed != row.changed || !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("got %+v, want 6 good bytes, changed %v, unwrapping to the first error", err, row.changed)
 				}
-				if text := err.Error(); !strings.Contains(text, "after 6 good bytes: unexpected EOF; going on: ") || strings.Contains(text, "changed") != row.changed {
-					t.Errorf("it says %q", text)
+				if want := "sodahttp: the body was cut after 6 good bytes (unexpected EOF)" + row.says; err.Error() != want {
+					t.Errorf("it says\n%q, want\n%q", err, want)
 				}
 			})
 		})
@@ -313,8 +313,11 @@ func TestResumeGivesUpWithoutProgress(t *testing.T) {
 		}
 		b, err := io.ReadAll(resp.Body)
 		var e *transport.BodyError
-		if string(b) != "some" || !errors.As(err, &e) || e.Changed || n != 6 {
-			t.Errorf("got %q, %v after %d requests, want 1 and 5 without progress", b, err, n)
+		if string(b) != "some" || !errors.As(err, &e) || e.Changed || e.Tries != 5 || e.Last != io.ErrUnexpectedEOF || n != 6 {
+			t.Errorf("got %q, %+v after %d requests, want 1 and 5 without progress", b, err, n)
+		}
+		if want := "sodahttp: the body was cut after 4 good bytes (unexpected EOF); asked again 5 times without one more byte: unexpected EOF"; err.Error() != want {
+			t.Errorf("it says\n%q, want\n%q", err, want)
 		}
 		if _, again := resp.Body.Read(make([]byte, 1)); again != err {
 			t.Errorf("reading on gives %v, want the same error", again)
