@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// TooLate is the error of a Wait whose turn would come after its deadline. It
-// is a [context.DeadlineExceeded] that comes before the deadline does.
+// TooLate is the error of a Wait whose turn would come after the deadline of its
+// context, which may be nearer than the caller's own: a Transport has its policy
+// in there too. It is a [context.DeadlineExceeded] that comes before the
+// deadline does.
 type TooLate struct {
 	Wait time.Duration // until its turn
 	Turn time.Time     // when that would be
@@ -16,7 +18,7 @@ type TooLate struct {
 
 // Error tells how long the wait would be, and when it would end.
 func (e *TooLate) Error() string {
-	return fmt.Sprintf("pace: the turn would come in %v, at %s, after the deadline", e.Wait.Round(time.Millisecond), e.Turn.Format(time.RFC3339))
+	return fmt.Sprintf("pace: its turn would come in %v, at %s, which is too late", e.Wait.Round(time.Millisecond), e.Turn.Format(time.RFC3339))
 }
 
 // Unwrap returns [context.DeadlineExceeded].

@@ -51,7 +51,7 @@ type Attempt struct {
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
 	Wait       time.Duration // until the next attempt, or its place in the queue of the Pacer
 	By         policy.Source // who set Wait
-	Why        string        // why no other attempt followed, unless the outcome is final
+	Why        string        // why no other attempt followed, or why it was not sent; empty if the outcome is final
 	RetryAt    time.Time     // when another would make sense, where that is known
 }
 
@@ -80,14 +80,16 @@ func (a Attempt) String() string {
 	}
 	b.WriteString(strings.TrimSpace(a.Method+" "+a.URL) + ": ")
 	if a.Err != nil {
-		b.WriteString(logText(a.Err))
+		b.WriteString(strings.TrimPrefix(logText(a.Err), "sodahttp: "))
 	} else {
 		fmt.Fprintf(&b, "%d %s", a.Status, http.StatusText(a.Status))
 	}
 	if a.Code != "" {
 		fmt.Fprintf(&b, " %.100q", a.Code)
 	}
-	fmt.Fprintf(&b, ", %v", a.Class)
+	if !errors.As(a.Err, new(*limitError)) { // which has no outcome
+		fmt.Fprintf(&b, ", %v", a.Class)
+	}
 	if a.Queued > 0 {
 		fmt.Fprintf(&b, ", queued %v", a.Queued.Round(time.Millisecond))
 	}

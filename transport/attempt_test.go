@@ -154,6 +154,70 @@ func TestTurnTooLate(t *testing.T) {
 	})
 }
 
+// TestNotSent: a request that is not let through says why, and when it would be.
+func TestNotSent(t *testing.T) {
+	paused := func(t *testing.T) *transport.Transport {
+		resp := answer(429, "")
+		resp.Header.Set("Retry-After", "900")
+		rt := &transport.Transport{Base: answers(resp, answer(200, ""))}
+		if resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil || resp.StatusCode != 429 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+		time.Sleep(100 * time.Second)
+		return rt
+	}
+	limited := func(*testing.T) *transport.Transport {
+		return &transport.Transport{Base: answers(answer(200, "")), Limiter: refusing{}}
+	}
+	queued := func(*testing.T) *transport.Transport {
+		return &transport.Transport{Base: answers(answer(200, "")), Limiter: waiting{}}
+	}
+	const turn = "not sent: pace: its turn would come in 13m20s, at 2000-01-01T00:15:00Z, which is too late"
+	for _, row := range []struct {
+		name   string
+		rt     func(*testing.T) *transport.Transport
+		within time.Duration
+		says   string
+		why    string
+		at     time.Duration // of the turn, from the beginning
+	}{
+		{"the policy's time", paused, 0, turn, "its turn would outlast MaxElapsed, 2m0s", 15 * time.Minute},
+		{"the context's", paused, time.Minute, turn, "its turn would outlast the context's deadline", 15 * time.Minute},
+		{"a Limiter", limited, 0, "not sent: closed on Sundays", "it was not let through", 0},
+		{"the queue", queued, time.Minute, "not sent: context deadline exceeded", "the context ended before its turn", 0},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				rt := row.rt(t)
+				var told string
+				rt.OnEvent = func(e transport.Event) { told = e.Attempt().String() }
+				ctx := t.Context()
+				if row.within > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, row.within)
+					defer cancel()
+				}
+				_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
+				var e *transport.Error
+				if !errors.As(err, &e) || len(e.History) != 1 {
+					t.Fatalf("got %v", err)
+				}
+				a := e.History[0]
+				if want := "#1 GET http://data.test/: " + row.says; !strings.HasPrefix(told, want) || told != a.String() || strings.Contains(told, "final") || !strings.HasSuffix(told, ", gave up: "+row.why) {
+					t.Errorf("told %q, want %q", told, want)
+				}
+				if !strings.HasPrefix(err.Error(), "sodahttp: ") || !strings.HasSuffix(err.Error(), ": "+row.why) {
+					t.Errorf("the error says %q", err)
+				}
+				if a.Why != row.why || row.at > 0 && !a.RetryAt.Equal(begin.Add(row.at)) || row.at == 0 && !a.RetryAt.IsZero() {
+					t.Errorf("got %+v, want %q and %v", a, row.why, row.at)
+				}
+			})
+		})
+	}
+}
+
 // slow is a timeout that knows nothing of contexts.
 type slow struct{}
 

@@ -47,9 +47,11 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // Timeout reports whether the last error was a timeout, as url.Error asks.
-func (e *Error) Timeout() bool {
+func (e *Error) Timeout() bool { return timedOut(e.Err) }
+
+func timedOut(err error) bool {
 	var t interface{ Timeout() bool }
-	return errors.Is(e.Err, context.DeadlineExceeded) || errors.As(e.Err, &t) && t.Timeout()
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
 }
 
 // MarshalJSON returns the members "error", with the text, and "history".

@@ -26,8 +26,9 @@ func (k EventKind) String() string {
 	return [...]string{"attempt done", "wait cut", "body resumed", "pace changed", "unknown"}[min(k, 4)]
 }
 
-// An Event is what OnEvent is told. It is good for the time of that call; what
-// its Attempt method returns may be kept.
+// An Event is what OnEvent is told. Its Attempt method has the rest: which
+// request it was, what came of it, and what was waited. An Event is good for the
+// time of that call; what Attempt returns may be kept.
 type Event struct {
 	Context context.Context // of the request; nil for a PaceChanged
 	Kind    EventKind

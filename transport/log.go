@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/sodahttp/sodahttp/pace"
@@ -16,17 +17,22 @@ import (
 //
 // The levels are
 //
-//	Warn   an attempt that was given up or not sent, a wait that the deadline
-//	       cut short, a quota that lets nothing through
+//	Warn   an attempt that was given up, not sent, or timed out, a wait that
+//	       the deadline cut short, a quota that lets nothing through
 //	Info   a retry, a poll, a body that was resumed, a pause begun or ended,
-//	       another mode, a wait that was cancelled
-//	Debug  what goes back to the caller because it is final, a success as well
-//	       as a 404, and a change of a learned rate
+//	       another mode, an attempt or a wait that was cancelled
+//	Debug  what goes back to the caller because it is final: an answer, be it a
+//	       success or a 404, as done, an error as failed; a change of a
+//	       learned rate
 //
 // A record has the keys of [Event.LogValue], and a message that begins with
 // "sodahttp: ". Messages of servers are not logged, as they repeat what people
-// asked for. While h is not enabled for a level, nothing is put into words.
+// asked for. While h is not enabled for a level, nothing is put into words. If h
+// is nil, it is that of slog.Default, as it is now.
 func LogTo(h slog.Handler) func(Event) {
+	if h == nil {
+		h = slog.Default().Handler()
+	}
 	return func(e Event) {
 		ctx := e.Context
 		if ctx == nil {
@@ -60,12 +66,18 @@ func (e *Event) level() (slog.Level, string) {
 		return slog.LevelDebug, "done"
 	case e.Next != policy.Stop:
 		return slog.LevelInfo, e.Next.String()
+	case a.Err == nil && a.Why == "":
+		return slog.LevelDebug, "done"
+	case a.Err != nil && (errors.Is(a.Err, context.Canceled) || e.Context.Err() == context.Canceled):
+		return slog.LevelInfo, "cancelled"
+	case errors.As(a.Err, new(*limitError)):
+		return slog.LevelWarn, "not sent"
 	case a.Why != "":
 		return slog.LevelWarn, "gave up"
-	case a.Start.IsZero() && !errors.Is(a.Err, context.Canceled):
-		return slog.LevelWarn, "not sent"
+	case timedOut(a.Err) || e.Context.Err() == context.DeadlineExceeded:
+		return slog.LevelWarn, "timed out"
 	}
-	return slog.LevelDebug, "done"
+	return slog.LevelDebug, "failed"
 }
 
 func levelOf(e *pace.Event) slog.Level {
@@ -88,7 +100,8 @@ func levelOf(e *pace.Event) slog.Level {
 //
 //	event, pace: change, quota, mode, rate_per_second, until
 //
-// Keys without a value are left out.
+// The rate has three significant digits. Keys without a value are left out, but
+// for good_bytes.
 func (e Event) LogValue() slog.Value {
 	var g group
 	g.string("event", e.Kind.String())
@@ -97,7 +110,7 @@ func (e Event) LogValue() slog.Value {
 		p.string("change", e.Pace.Kind.String())
 		p.string("quota", e.Pace.Key)
 		p.string("mode", e.Pace.Mode.String())
-		p.float("rate_per_second", e.Pace.Rate)
+		p.float("rate_per_second", rounded(e.Pace.Rate))
 		p.time("until", e.Pace.Until)
 		return slog.GroupValue(append(g, slog.Attr{Key: "pace", Value: slog.GroupValue(p...)})...)
 	}
@@ -105,8 +118,16 @@ func (e Event) LogValue() slog.Value {
 	if e.Kind == AttemptDone {
 		g.string("next", e.Next.String())
 	}
-	g.int("good_bytes", e.Good)
+	if e.Kind == BodyResumed { // 0 says something
+		g = append(g, slog.Int64("good_bytes", e.Good))
+	}
 	return slog.GroupValue(append(g, slog.Attr{Key: "attempt", Value: e.Attempt().LogValue()})...)
+}
+
+// rounded returns v with three significant digits: a learned rate is no better.
+func rounded(v float64) float64 {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+	return v
 }
 
 // MarshalJSON returns the members that LogValue lists.

@@ -42,23 +42,36 @@ func TestLogLevels(t *testing.T) {
 		return resp
 	}
 	accepted, _ := pending("/jobs/1")
+	silent := baseFunc(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, context.Cause(r.Context())
+	})
 	certificate := baseFunc(func(*http.Request) (*http.Response, error) { return nil, errors.New("bad certificate") })
 	for _, row := range []struct {
 		name string
 		rt   *transport.Transport
-		ctx  time.Duration // when it is cancelled; 0 for never
+		ctx  time.Duration // when it is cancelled; 0 for never, less for a deadline
 		want []string
 	}{
 		{"a success", &transport.Transport{Base: answers(answer(200, ""))}, 0, []string{"DEBUG sodahttp: done"}},
 		{"a final 404", &transport.Transport{Base: answers(answer(404, ""))}, 0, []string{"DEBUG sodahttp: done"}},
-		{"a final error", &transport.Transport{Base: certificate}, 0, []string{"DEBUG sodahttp: done"}},
+		{"a final error", &transport.Transport{Base: certificate}, 0, []string{"DEBUG sodahttp: failed"}},
+		{"a deadline in flight", &transport.Transport{Base: silent}, -time.Second, []string{"WARN sodahttp: timed out"}},
+		{"a deadline with a cause of its own", &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, errors.New("torn down")
+		})}, -time.Second, []string{"WARN sodahttp: timed out"}},
+		{"a final error that is a timeout", &transport.Transport{Base: baseFunc(func(*http.Request) (*http.Response, error) { return nil, slow{} }),
+			Policy: policy.Policy{MaxAttempts: 1}}, 0, []string{"WARN sodahttp: gave up"}},
+		{"cancelled in flight", &transport.Transport{Base: silent}, time.Second, []string{"INFO sodahttp: cancelled"}},
 		{"a retry", &transport.Transport{Base: answers(answer(503, ""), answer(200, ""))}, 0, []string{"INFO sodahttp: retry", "DEBUG sodahttp: done"}},
 		{"a poll", &transport.Transport{Base: answers(accepted, answer(200, ""))}, 0, []string{"INFO sodahttp: poll", "DEBUG sodahttp: done"}},
 		{"giving up", &transport.Transport{Base: answers(busy("7200"))}, 0, []string{"WARN sodahttp: gave up"}},
 		{"a wait that is cancelled", &transport.Transport{Base: answers(busy("5"))}, 2 * time.Second,
 			[]string{"INFO sodahttp: retry", "INFO sodahttp: wait cancelled"}},
 		{"a request that was not sent", &transport.Transport{Base: answers(answer(200, "")), Limiter: refusing{}}, 0, []string{"WARN sodahttp: not sent"}},
-		{"a request that was cancelled in the queue", &transport.Transport{Base: answers(answer(200, "")), Limiter: waiting{}}, time.Second, []string{"DEBUG sodahttp: done"}},
+		{"a deadline in the queue", &transport.Transport{Base: answers(answer(200, "")), Limiter: waiting{}}, -time.Second, []string{"WARN sodahttp: not sent"}},
+		{"a request that was cancelled in the queue", &transport.Transport{Base: answers(answer(200, "")), Limiter: waiting{}}, time.Second, []string{"INFO sodahttp: cancelled"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			h := new(levels)
@@ -68,12 +81,28 @@ func TestLogLevels(t *testing.T) {
 			defer cancel()
 			if row.ctx > 0 {
 				time.AfterFunc(row.ctx, cancel)
+			} else if row.ctx < 0 {
+				var stop context.CancelFunc
+				ctx, stop = context.WithTimeout(ctx, -row.ctx)
+				defer stop()
 			}
 			row.rt.RoundTrip(newRequest(t, "POST", "http://data.test/api/v3/views/abcd-1234/query.json", nil).WithContext(ctx))
 			if !slices.Equal(h.got, row.want) {
 				t.Errorf("%s: got %q, want %q", row.name, h.got, row.want)
 			}
 		})
+	}
+}
+
+// TestLogToNil is a log of the program's own kind.
+func TestLogToNil(t *testing.T) {
+	var buf bytes.Buffer
+	old := slog.Default()
+	defer slog.SetDefault(old)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&buf, nil)))
+	transport.LogTo(nil)(transport.Event{Kind: transport.BodyResumed})
+	if !strings.Contains(buf.String(), "sodahttp: body resumed") {
+		t.Errorf("got %q", buf.String())
 	}
 }
 
@@ -130,9 +159,9 @@ func TestLogThroughHandlers(t *testing.T) {
 
 	h := slog.NewJSONHandler(&buf, options).WithAttrs([]slog.Attr{slog.String("job", "night")}).WithGroup("soda")
 	hook := transport.LogTo(h)
-	hook(transport.Event{Kind: transport.PaceChanged, Pace: pace.Event{Kind: pace.PauseBegun, Key: "https://data.test", Mode: pace.Closed, Rate: 2.5, Until: time.Unix(0, 0).UTC()}})
+	hook(transport.Event{Kind: transport.PaceChanged, Pace: pace.Event{Kind: pace.PauseBegun, Key: "https://data.test", Mode: pace.Closed, Rate: 39.3912345, Until: time.Unix(0, 0).UTC()}})
 	got, err := json.Marshal(last()["soda"])
-	if want := `{"event":"pace changed","pace":{"change":"pause begun","mode":"closed","quota":"https://data.test","rate_per_second":2.5,"until":"1970-01-01T00:00:00Z"}}`; err != nil || string(got) != want {
+	if want := `{"event":"pace changed","pace":{"change":"pause begun","mode":"closed","quota":"https://data.test","rate_per_second":39.4,"until":"1970-01-01T00:00:00Z"}}`; err != nil || string(got) != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -154,6 +183,10 @@ func TestLogThroughHandlers(t *testing.T) {
 	transport.LogTo(slog.NewTextHandler(&buf, options))(transport.Event{Kind: transport.BodyResumed, Good: 7})
 	if text := buf.String(); !strings.Contains(text, ` level=INFO msg="sodahttp: body resumed" event="body resumed" good_bytes=7 attempt.class=final`) {
 		t.Errorf("got %s", text)
+	}
+	b, err := json.Marshal(transport.Event{Kind: transport.BodyResumed})
+	if want := `{"event":"body resumed","good_bytes":0,"attempt":{"class":"final"}}`; err != nil || string(b) != want {
+		t.Errorf("got  %s, %v\nwant %s", b, err, want)
 	}
 }
 
