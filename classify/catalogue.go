@@ -1,5 +1,7 @@
 package classify
 
+import "strings"
+
 // Kind is a row of Socrata's error catalogue, or Unlisted, which is the zero
 // Kind. A Kind is an error, so that errors.Is(err, classify.NotFound) asks what
 // a failed call came to.
@@ -83,3 +85,9 @@ func (k Kind) String() string {
 // Error gives "socrata: " and the title. It makes a Kind an error to compare
 // with errors.Is; package fmt prints a Kind this way too.
 func (k Kind) Error() string { return "socrata: " + k.String() }
+
+// MarshalText gives the title in the form of a code, such as too_many_requests;
+// where the catalogue has a code, this is it.
+func (k Kind) MarshalText() ([]byte, error) {
+	return []byte(strings.ToLower(strings.ReplaceAll(k.String(), " ", "_"))), nil
+}

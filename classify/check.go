@@ -25,9 +25,14 @@ type Error struct {
 
 // Check returns nil for a success and for a redirect, and an [*Error] for a
 // status of 400 or more, for a [Pending] 202, whose work is not done, and for
-// one that says its work has failed. A code decides its Kind, else the status. Check reads the body as [Of] does: it stays
-// readable from its start, and closing it stays with the caller.
+// one that says its work has failed. A code decides its Kind, else the status.
+// Check reads the body as [Of] does: it stays readable from its start, and
+// closing it stays with the caller. Of a nil resp, which comes with an error of
+// its own, there is nothing to say, and so the result is nil.
 func Check(resp *http.Response) error {
+	if resp == nil {
+		return nil
+	}
 	kind := kindOfStatus(resp.StatusCode)
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
@@ -105,6 +110,21 @@ func (e *Error) title() string {
 		return "job failed"
 	}
 	return http.StatusText(e.Status)
+}
+
+// MarshalJSON returns the members "kind", "code", "status", "message",
+// "request_id", "method" and "url". Those without a value are left out. As the
+// message may repeat the query, it is not for every log.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Kind      Kind   `json:"kind,omitzero"`
+		Code      string `json:"code,omitzero"`
+		Status    int    `json:"status,omitzero"`
+		Message   string `json:"message,omitzero"`
+		RequestID string `json:"request_id,omitzero"`
+		Method    string `json:"method,omitzero"`
+		URL       string `json:"url,omitzero"`
+	}{e.Kind, e.Code, e.Status, e.Message, e.RequestID, e.Method, e.URL})
 }
 
 // Unwrap returns the Kind, for errors.Is.

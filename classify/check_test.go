@@ -13,6 +13,12 @@ import (
 
 const token = "qTzKxWvB3nYp8mLd0sGfR5hJc" // 25 letters and digits, as app tokens have
 
+func TestCheckOfNothing(t *testing.T) {
+	if err := classify.Check(nil); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	req := newRequest("GET", dataset+"?$$app_token="+token+"&$limit=5")
 	for _, status := range []int{101, 200, 201, 204, 299, 301, 304, 399} {

@@ -27,6 +27,9 @@ func (c Class) String() string {
 	return "unknown"
 }
 
+// MarshalText gives what String does.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // Acted says whether the server acted on a request, which decides whether
 // sending it again could do its work twice.
 type Acted uint8
@@ -40,6 +43,9 @@ const (
 
 // String returns "unknown", "no" or "yes".
 func (a Acted) String() string { return [...]string{"unknown", "no", "yes"}[min(a, ActedYes)] }
+
+// MarshalText gives what String does.
+func (a Acted) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // An Outcome is the verdict on one attempt.
 type Outcome struct {

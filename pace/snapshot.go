@@ -2,7 +2,12 @@ package pace
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,6 +24,49 @@ type State struct {
 	Sent     uint64         // sends so far
 	Retries  float64        // of transient failures, that the budget allows now
 }
+
+// String describes s in one line.
+func (s State) String() string {
+	var b strings.Builder
+	b.WriteString(s.Key)
+	if s.Tag != 0 {
+		fmt.Fprintf(&b, " #%d", s.Tag)
+	}
+	fmt.Fprintf(&b, ": %s", s.Mode)
+	if s.Rate > 0 {
+		fmt.Fprintf(&b, ", %.3g/s", s.Rate)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Datasets)) {
+		fmt.Fprintf(&b, ", %d at once to %s", s.Datasets[name], name)
+	}
+	if !s.Until.IsZero() {
+		fmt.Fprintf(&b, ", until %s", s.Until.Format(time.TimeOnly))
+	}
+	fmt.Fprintf(&b, ", %d waiting, %d in flight, %d sent", s.Waiting, s.InFlight, s.Sent)
+	return b.String()
+}
+
+// MarshalJSON returns the members "quota", which is the Key, "tag", "mode",
+// "rate_per_second", with three significant digits, "dataset_in_flight_limits",
+// "until", "waiting", "in_flight" and "sent". Of these "tag", "rate_per_second",
+// "dataset_in_flight_limits" and "until" are left out where there are none.
+func (s State) MarshalJSON() ([]byte, error) {
+	rate, _ := strconv.ParseFloat(strconv.FormatFloat(s.Rate, 'g', 3, 64), 64)
+	return json.Marshal(struct {
+		Quota    string         `json:"quota"`
+		Tag      uint8          `json:"tag,omitzero"`
+		Mode     Mode           `json:"mode"`
+		Rate     float64        `json:"rate_per_second,omitzero"`
+		Datasets map[string]int `json:"dataset_in_flight_limits,omitempty"`
+		Until    time.Time      `json:"until,omitzero"`
+		Waiting  int            `json:"waiting"`
+		InFlight int            `json:"in_flight"`
+		Sent     uint64         `json:"sent"`
+	}{s.Key, s.Tag, s.Mode, rate, s.Datasets, s.Until, s.Waiting, s.InFlight, s.Sent})
+}
+
+// MarshalText gives what String does.
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 // Snapshot returns what is known about every quota, in the order of their keys.
 func (p *Pacer) Snapshot() []State {

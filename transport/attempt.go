@@ -109,8 +109,7 @@ func (a Attempt) String() string {
 //	start, queued_seconds, took_seconds, conn, body_sent_bytes,
 //	retry_after_seconds, wait_seconds, wait_by, why, retry_at
 //
-// Seconds are numbers with up to six decimals. A kind is the catalogue's title
-// in the form too_many_requests.
+// Seconds are numbers with up to six decimals.
 func (a Attempt) LogValue() slog.Value {
 	var g group
 	g.int("n", int64(a.N))
@@ -118,7 +117,8 @@ func (a Attempt) LogValue() slog.Value {
 	g.string("url", a.URL)
 	g.int("status", int64(a.Status))
 	if a.Kind != classify.Unlisted {
-		g.string("kind", strings.ToLower(strings.ReplaceAll(a.Kind.String(), " ", "_")))
+		kind, _ := a.Kind.MarshalText()
+		g.string("kind", string(kind))
 	}
 	g.string("class", a.Class.String())
 	if a.Acted != classify.ActedUnknown {

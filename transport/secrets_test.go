@@ -296,7 +296,8 @@ func everything(v *vault, rt *transport.Transport, base baseFunc, change func(*h
 		text(e)
 		lines(e)
 	}
-	rt.Base = &transport.AppToken{Token: secret("below"), Base: base}
+	rt.Base = &transport.AppToken{Token: secret("below"), Host: "data.test", Optional: true, Base: base,
+		OnRefused: func(e *classify.Error) { v.error("a refused token", e) }}
 	rt.Policy = policy.Policy{MaxAttempts: 3}
 	rt.Pacer = &pace.Pacer{OnEvent: func(e pace.Event) { hook(transport.Event{Kind: transport.PaceChanged, Pace: e}) }}
 	rt.OnEvent = hook

@@ -74,8 +74,9 @@ func TestSpoolSendsTheBodyWholeEachTime(t *testing.T) {
 				req.Body = src
 				before := *req
 				rt := &transport.Spool{Dir: dir, Base: &transport.Transport{Base: srv.Transport(), OnEvent: func(transport.Event) {
-					synctest.Wait() // the file may be being made
-					// At this moment a SIGKILL would leave nothing behind.
+					// At this moment a SIGKILL would leave nothing behind. An
+					// early answer may come while the file is being made.
+					synctest.Wait()
 					if files, err := os.ReadDir(dir); runtime.GOOS != "windows" && (err != nil || len(files) > 0) {
 						t.Errorf("the file has a name: %v, %v", files, err)
 					}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,8 +28,14 @@ type AppToken struct {
 	// Optional answers a 403 which says that the token is not a valid one by
 	// one attempt without it, where the body can be had again: what is public
 	// can be read without a token. Every request then costs two, and a Pacer
-	// counts them as one. If false, the 403 goes back.
+	// counts them as one: see that somebody is told. If false, the 403 goes
+	// back.
 	Optional bool
+
+	// OnRefused is told of each 403 that Optional answers with another
+	// attempt, before that is made, from the goroutine of the RoundTrip. If
+	// nil, nobody is told.
+	OnRefused func(*classify.Error)
 
 	// Base sends the requests. If nil, http.DefaultTransport is used.
 	Base http.RoundTripper
@@ -74,7 +81,23 @@ func (a *AppToken) without(base http.RoundTripper, req *http.Request, resp *http
 		again.Body = body
 	}
 	drain(resp.Body)
+	a.tell(said, &again)
 	return base.RoundTrip(&again)
+}
+
+// tell tells OnRefused, and closes the body of the next request if it panics.
+func (a *AppToken) tell(said *classify.Error, again *http.Request) {
+	if a.OnRefused == nil {
+		return
+	}
+	told := false
+	defer func() {
+		if !told {
+			closeBody(again)
+		}
+	}()
+	a.OnRefused(said)
+	told = true
 }
 
 // isHost reports whether u is of a.Host.
@@ -85,8 +108,14 @@ func (a *AppToken) isHost(u *url.URL) bool {
 // CloseIdleConnections closes those of Base.
 func (a *AppToken) CloseIdleConnections() { closeIdle(orDefault(a.Base)) }
 
-// String keeps the token out of what is printed.
-func (a AppToken) String() string { return "transport.AppToken" }
+// String keeps the token out of what is printed, and tells whether there is one.
+func (a AppToken) String() string {
+	token := `""`
+	if a.Token != "" {
+		token = "***"
+	}
+	return fmt.Sprintf("transport.AppToken{Host: %q, Optional: %v, Token: %s}", a.Host, a.Optional, token)
+}
 
 // GoString keeps the token out of what is printed.
 func (a AppToken) GoString() string { return a.String() }

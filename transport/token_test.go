@@ -1,7 +1,9 @@
 package transport_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -32,6 +34,8 @@ func TestOptionalToken(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			before := len(srv.Requests())
 			row.token.Base = srv.Transport()
+			var told []*classify.Error
+			row.token.OnRefused = func(e *classify.Error) { told = append(told, e) }
 			req := newRequest(t, "GET", srv.URL+"/resource/"+sodatest.SampleID+".json?$limit=1", nil)
 			if row.own != "" {
 				req.Header.Set("X-App-Token", row.own)
@@ -43,6 +47,9 @@ func TestOptionalToken(t *testing.T) {
 			defer resp.Body.Close()
 			if sent := srv.Requests()[before:]; resp.StatusCode != row.want || len(sent) != row.requests {
 				t.Errorf("got %d after %d requests, want %d after %d", resp.StatusCode, len(sent), row.want, row.requests)
+			}
+			if again := row.requests == 2; again != (len(told) == 1) || again && !told[0].AppTokenRefused() {
+				t.Errorf("told of %v", told)
 			}
 			if err := classify.Check(resp); row.want == 403 && (err == nil || !strings.Contains(err.Error(), "token is not valid")) {
 				t.Errorf("the 403 came back as %v", err)
@@ -95,5 +102,50 @@ func TestOptionalTokenOfABody(t *testing.T) {
 				t.Errorf("the 403's body was closed: %v", closed)
 			}
 		})
+	}
+}
+
+// TestOnRefusedThatPanics: nothing stays open.
+func TestOnRefusedThatPanics(t *testing.T) {
+	second := &closes{Reader: strings.NewReader("rows")}
+	refusal := &closes{Reader: strings.NewReader(badToken)}
+	rt := &transport.AppToken{
+		Token: "bad", Optional: true,
+		OnRefused: func(*classify.Error) { panic("told") },
+		Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			r.Body.Close()
+			resp := answer(403, "")
+			resp.Body = refusal
+			return resp, nil
+		}),
+	}
+	req := newRequest(t, "POST", "http://data.test/resource/abcd-1234.json", strings.NewReader("rows"))
+	req.GetBody = func() (io.ReadCloser, error) { return second, nil }
+	defer func() {
+		if p := recover(); p != "told" || second.n.Load() != 1 || refusal.n.Load() != 1 {
+			t.Errorf("got %v; the bodies were closed %d and %d times, want once", p, second.n.Load(), refusal.n.Load())
+		}
+	}()
+	rt.RoundTrip(req)
+}
+
+func TestAppTokenInPrint(t *testing.T) {
+	for _, row := range []struct {
+		token transport.AppToken
+		want  string
+	}{
+		{transport.AppToken{Token: "secret", Host: "data.test", Optional: true}, `transport.AppToken{Host: "data.test", Optional: true, Token: ***}`},
+		{transport.AppToken{}, `transport.AppToken{Host: "", Optional: false, Token: ""}`},
+	} {
+		js, err := json.Marshal(row.token)
+		var text string
+		if err := errors.Join(err, json.Unmarshal(js, &text)); err != nil {
+			t.Fatal(err)
+		}
+		for _, got := range []string{text, fmt.Sprint(row.token), fmt.Sprintf("%+v", &row.token), fmt.Sprintf("%#v", row.token)} {
+			if got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		}
 	}
 }
