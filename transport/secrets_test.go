@@ -201,6 +201,15 @@ func TestNoSecretIsShown(t *testing.T) {
 		{name: "an error of a type that is its text", base: func(r *http.Request) (*http.Response, error) {
 			return nil, urlError(whole(r))
 		}},
+		{name: "a token that is refused", base: func(r *http.Request) (*http.Response, error) {
+			if r.Header.Get("X-App-Token") == "" {
+				return leaky(r, 200), nil
+			}
+			resp := leaky(r, 403)
+			said, _ := io.ReadAll(resp.Body)
+			resp.Body = io.NopCloser(bytes.NewReader(bytes.Replace(said, []byte("Jane"), []byte("Invalid app_token: Jane"), 1)))
+			return resp, nil
+		}},
 		{name: "a Limiter that fails", base: func(r *http.Request) (*http.Response, error) { return leaky(r, 200), nil },
 			rt: &transport.Transport{Limiter: &refusal{errors.New("dial redis://me:" + secret("limiter") + "@cache: no")}}},
 		{name: "a GetBody that fails", base: func(r *http.Request) (*http.Response, error) { return leaky(r, 503), nil },
