@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -205,11 +206,17 @@ func exported(t *testing.T, dir string) (names []string) {
 		funcs(typ.Methods)
 		for _, f := range fields(typ) {
 			add("field "+typ.Name+"."+f.name, f.comment+typ.Doc)
+			if link := brackets.FindString(f.comment); link != "" {
+				t.Errorf("the comment of field %s.%s.%s has %s, which go doc shows as it is", dir, typ.Name, f.name, link)
+			}
 		}
 	}
 	slices.Sort(names)
 	return names
 }
+
+// brackets are of a doc link, which only works outside of fields.
+var brackets = regexp.MustCompile(`\[\*?[A-Z][A-Za-z.]+\]|\[\*?[a-z]+\.[A-Z][A-Za-z]+\]`)
 
 type field struct{ name, comment string }
 

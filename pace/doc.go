@@ -2,6 +2,10 @@
 // an HTTP API that throttles, the limit that nobody told it, and shares it
 // among all who use the same quota.
 //
+// Most programs need three things of it: the zero [Pacer], which a Transport has
+// anyway, its Snapshot, and its JSON, which keeps what was learned for the next
+// run. The rest is for those who write a RoundTripper of their own.
+//
 // A quota is a scheme, a host and a token. For each there is one line, in
 // which callers stand first in, first out, and one belief about the server:
 //
@@ -32,8 +36,8 @@
 //     for 10 s, the next for 5 s, and so on down to 2 s.
 //   - Of a Retry-After it obeys at most MaxPause, of a 503's at most a minute;
 //     that of a 500, 502 or 504 holds its own request only.
-//   - A token that is added below, by the Base of a Transport, is not part of
-//     the key.
+//   - A token that is added below, by the Base of a Transport such as AppToken,
+//     is not part of the key: it is the quota of the host then.
 //
 // Apart from that, a [Queue] puts the callers of any limiter in order.
 package pace

@@ -37,7 +37,8 @@ const (
 )
 
 // MarshalJSON returns what was learned, for UnmarshalJSON of another run: a
-// job that starts again need not hit the wall again.
+// job that starts again need not hit the wall again. Marshal the pointer: a
+// Pacer must not be copied.
 func (p *Pacer) MarshalJSON() ([]byte, error) {
 	s := saved{Version: saveVersion, At: time.Now()}
 	for l := range p.all {

@@ -74,11 +74,11 @@ type Policy struct {
 	Resend func(*http.Request) bool
 
 	// LastWord is given each decision about an outcome that is not Final, and
-	// returns the one that stands. It can
-	// wait longer, stop, or go on where the policy would not; a wait that it
-	// makes shorter than the server asked for, and a second write, are its own
-	// responsibility. Only the context's deadline outranks it: a wait that
-	// would outlast that is not begun. If nil, the decision stands.
+	// returns the one that stands. It can wait longer, stop, or go on where
+	// the policy would not; a wait that it makes shorter than the server asked
+	// for, and a second write, are its own responsibility. Only the context's
+	// deadline outranks it: a wait that would outlast that is not begun. If
+	// nil, the decision stands.
 	LastWord func(Attempt, Decision) Decision
 }
 
@@ -112,7 +112,9 @@ type Polling struct {
 // Batch returns the policy of a job that nobody waits for: no limit on attempts
 // but those that end in a 408, an hour from the first failure, Hold, and 15
 // minutes for the headers of an answer, which is more than Socrata gives a
-// query. An outage of almost an hour is waited out.
+// query. An outage of almost an hour is waited out, and for the same hour so is
+// a 500 that never heals, as the two cannot be told apart: set MaxAttempts500
+// where that is too long.
 func Batch() Policy {
 	return Policy{
 		MaxAttempts:    -1,

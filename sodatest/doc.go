@@ -37,6 +37,10 @@
 // or count(*), WHERE with comparisons joined by AND, ORDER BY, LIMIT and OFFSET;
 // anything else is a 400, as garbage is.
 //
+// Give it a [Latency] when requests are paced, as those of every Transport are by
+// its Pacer: without one an answer takes no time at all in a bubble, and what is
+// learned from that says nothing about a portal.
+//
 // A 202 with a ticket is a [Reply] with its Ticket; a bare 202, without a body, is
 // Reply{Status: 202}.
 package sodatest

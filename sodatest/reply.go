@@ -39,7 +39,7 @@ type Reply struct {
 	Cut int
 
 	// Drop reads the whole request, then closes the connection without an answer.
-	// With Status 0 the request was carried out. Note that an [*http.Transport] sends
+	// With Status 0 the request was carried out. Note that an *http.Transport sends
 	// a GET again by itself if a connection that it had used before is closed on it,
 	// and nobody sees the drop; the repeat takes the next reply. To see each one, use
 	// every connection once:

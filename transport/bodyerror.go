@@ -15,7 +15,7 @@ type BodyError struct {
 	Changed bool  // the server has other data now: begin again
 	Tries   int   // how often it was asked for again since the last byte
 	Err     error // the first error of reading
-	Last    error // what ended the attempts to go on; an [*Error] if they were given up
+	Last    error // what ended the attempts to go on; an *Error if they were given up
 }
 
 // newBodyError returns the end of a body whose reading failed with first and

@@ -90,10 +90,10 @@ func levelOf(e *pace.Event) slog.Level {
 	return slog.LevelInfo
 }
 
-// LogValue returns the event as a group, for package log/slog. Of an attempt it
-// has
+// LogValue returns the event as a group, for package log/slog. Of an attempt,
+// the group of which is that of [Attempt.LogValue], it has
 //
-//	event, call, next, attempt: the group of [Attempt.LogValue]
+//	event, call, next, attempt
 //
 // of a body that was resumed event, good_bytes and attempt, and of a change of
 // pace

@@ -14,7 +14,8 @@
 //	}}
 //
 // Around it too, [Resume] sees to whole downloads and [Spool] to uploads of what
-// can be read only once.
+// can be read only once. With all of them the order is StatusErrors, Resume,
+// Spool, Transport, AppToken, from the outside in.
 //
 // The deadline of a request's context covers all its attempts and waits, and so
 // does http.Client.Timeout, which net/http makes such a deadline.
@@ -65,13 +66,17 @@ type Transport struct {
 	// request to them; see package pace for where it is weak. Transports that
 	// share one share what it learns. With &pace.Pacer{Off: true} each request
 	// backs off by itself. If nil, the Transport has one of its own, which
-	// tells OnEvent what it learns.
+	// tells OnEvent what it learns. One that is given tells its own OnEvent
+	// only; to have that in the same log:
+	//
+	//	log := transport.LogTo(handler)
+	//	pacer.OnEvent = func(e pace.Event) { log(transport.Event{Kind: transport.PaceChanged, Pace: e}) }
 	Pacer *pace.Pacer
 
 	// OnEvent is told of each attempt, of a wait that the context cut, and of
 	// what the Transport's own Pacer learns, from the goroutine of a RoundTrip,
-	// which waits for it. Nobody else does, and a panic is that request's alone. [LogTo] makes one that logs. If nil,
-	// nobody is told.
+	// which waits for it. Nobody else does, and a panic is that request's
+	// alone. LogTo makes one that logs. If nil, nobody is told.
 	OnEvent func(Event)
 
 	queue pace.Queue                 // for the Limiter

@@ -83,11 +83,29 @@ func exitStatus(err error) int {
 	return exitFailed
 }
 
+// notes is what else -h has to say.
+const notes = `
+Environment:
+  SODA_APP_TOKEN   the application token
+  SODA_USERNAME    the account that may write, or the id of an API key
+  SODA_PASSWORD    its password, or the secret of the API key
+
+Exit status:
+  0    all rows are in
+  1    it failed, or the portal did not take some of the rows
+  75   it may be tried again later; the last line says when, if that is known
+`
+
 var fourByFour = regexp.MustCompile(`^[a-z0-9]{4}-[a-z0-9]{4}$`)
 
 func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer, show *progress) error {
 	flags := flag.NewFlagSet("upload", flag.ContinueOnError)
 	flags.SetOutput(show.out)
+	flags.Usage = func() {
+		fmt.Fprintln(show.out, "usage: upload [flags] [file.csv]")
+		flags.PrintDefaults()
+		fmt.Fprint(show.out, notes)
+	}
 	domain := flags.String("domain", "", "the `host` of the portal; without it, there is a demonstration")
 	dataset := flags.String("dataset", "", "the `id` of the data set, such as abcd-1234")
 	identifier := flags.Bool("identifier", false, "the data set has a row identifier, so rows may be sent twice")

@@ -326,8 +326,14 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%s: %v", row.args, err)
 		}
 	}
-	if err := run(t.Context(), []string{"-h"}, os.Getenv, io.Discard, &progress{out: io.Discard}); err != flag.ErrHelp || exitStatus(err) != 0 {
+	var help bytes.Buffer
+	if err := run(t.Context(), []string{"-h"}, os.Getenv, io.Discard, &progress{out: &help}); err != flag.ErrHelp || exitStatus(err) != 0 {
 		t.Errorf("-h: %v", err)
+	}
+	for _, want := range []string{"usage: upload [flags] [file.csv]\n", "-identifier", "SODA_APP_TOKEN", "SODA_USERNAME", "SODA_PASSWORD", "Exit status:", "  75 "} {
+		if !strings.Contains(help.String(), want) {
+			t.Errorf("-h lacks %q:\n%s", want, &help)
+		}
 	}
 }
 
