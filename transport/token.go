@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -56,7 +57,13 @@ func (a *AppToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	r.Header.Set(appToken, a.Token)
 	resp, err := base.RoundTrip(&r)
-	if a.Optional && err == nil && resp != nil && resp.StatusCode == http.StatusForbidden {
+	if err != nil || resp == nil {
+		return resp, err
+	}
+	if resp.Request == nil {
+		resp.Request = &r // so that a token which the answer repeats is known for one
+	}
+	if a.Optional && resp.StatusCode == http.StatusForbidden {
 		return a.without(base, req, resp)
 	}
 	return resp, err
@@ -137,8 +144,11 @@ func withoutSecrets(req *http.Request) *http.Request {
 		case appToken, "Authentication": // Socrata's documentation has this for Authorization
 			delete(r.Header, name)
 		case "Referer": // net/http puts the query there, $$app_token and all
-			page, _, _ := strings.Cut(r.Header[name][0], "?")
-			r.Header[name] = []string{page}
+			pages := slices.Clone(r.Header[name])
+			for i, page := range pages {
+				pages[i], _, _ = strings.Cut(page, "?")
+			}
+			r.Header[name] = pages
 		}
 	}
 	return &r

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,5 +148,29 @@ func TestAppTokenInPrint(t *testing.T) {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		}
+	}
+}
+
+// TestRefererOfAStray: a header with no value, or with several, is a
+// header.
+func TestRefererOfAStray(t *testing.T) {
+	for _, c := range []struct{ own, want []string }{
+		{nil, nil},
+		{[]string{"https://a.test/?x=1", "https://a.test/?y=1"}, []string{"https://a.test/", "https://a.test/"}},
+	} {
+		var got []string
+		rt := &transport.Transport{Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			got = r.Header["Referer"]
+			return answer(200, ""), nil
+		})}
+		from := newRequest(t, "GET", "https://a.test/", nil)
+		hop := newRequest(t, "GET", "https://b.test/", nil)
+		hop.Response = &http.Response{StatusCode: 302, Request: from}
+		hop.Header["Referer"] = c.own
+		resp, err := rt.RoundTrip(hop)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%q was sent as %q, %v", c.own, got, err)
+		}
+		resp.Body.Close()
 	}
 }
