@@ -44,7 +44,7 @@ type Attempt struct {
 	Conn string
 
 	// BodySent is how many bytes of the request's body Base has read by the
-	// end of the attempt. It is 0 if there was no body, and of a first
+	// end of the attempt, those of a body from GetBody included. It is 0 if there was no body, and of a first
 	// attempt, whose body is the caller's own.
 	BodySent int64
 

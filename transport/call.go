@@ -165,6 +165,9 @@ func (c *call) outcome() classify.Outcome {
 	if c.resp != nil && c.resp.Request == nil {
 		c.resp.Request = c.sent
 	}
+	if c.err != nil && bodyFault(c.sent) != nil {
+		return classify.Outcome{} // it is the caller's own, and will be the same again
+	}
 	o := classify.Of(c.sent, c.resp, c.err)
 	if c.moved() || c.bare(o) && c.policy.Poll.Resend {
 		o.Class = classify.Pending
@@ -202,7 +205,7 @@ func (c *call) prepare(a policy.Action) (why string) {
 		return "the body cannot be sent again: " + errorText(err)
 	}
 	next := *c.out
-	next.Body = body
+	next.Body, next.GetBody = body, c.req.GetBody
 	c.next = &next
 	return ""
 }

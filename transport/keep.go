@@ -15,10 +15,19 @@ const maxKeep = 1 << 20
 var errTooLarge = errors.New("it has no GetBody and is larger than 1 MiB")
 
 // keepBody returns req, or if its body can be neither had again nor is too
-// large to be kept, a copy whose body is kept while it is sent.
+// large to be kept, a copy whose body is kept while it is sent. Of a body that
+// is not kept and can fail, it is seen how it does.
 func keepBody(req *http.Request) (*http.Request, *kept) {
-	if req.Body == nil || req.Body == http.NoBody || req.GetBody != nil || req.ContentLength > maxKeep {
+	if req.Body == nil || req.Body == http.NoBody {
 		return req, nil
+	}
+	if req.GetBody != nil || req.ContentLength > maxKeep {
+		if tells(req.Body) {
+			return req, nil
+		}
+		r := *req
+		new(wire).watchBody(&r)
+		return &r, nil
 	}
 	k := newKept(req.Body, maxKeep, errTooLarge, func() (store, error) { return new(memory), nil })
 	r := *req
@@ -48,7 +57,8 @@ func (m *memory) Close() error { return nil }
 // kept is a body that is read once and can be sent several times. Each attempt
 // has a reader of its own, which goes through what is stored and then reads on.
 // That keeps attempts apart, even though net/http may still be reading the body
-// of one that was answered early.
+// of one that was answered early. What cannot be stored is for the current
+// reader: the newest, or once that is closed, the next that reads on.
 type kept struct {
 	reading chan struct{} // holds one while src is read; a channel, as that can take long
 	src     io.ReadCloser
@@ -84,6 +94,16 @@ func (k *kept) again() (io.ReadCloser, error) {
 
 var errOver = errors.New("the request is over")
 
+// fault returns why the body ended before its end, if it did.
+func (k *kept) fault() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err == io.EOF {
+		return nil
+	}
+	return k.err
+}
+
 // release says that there will be no other attempt: what is stored is given up,
 // and src is closed, if the last attempt is through with them, or else when it is.
 func (k *kept) release() {
@@ -105,8 +125,12 @@ func (k *kept) release() {
 	k.close()
 }
 
-// closeCurrent does what the last attempt has failed to do.
-func (k *kept) closeCurrent() {
+// abandon is release after a panic: the last attempt may not close its body.
+func (k *kept) abandon() {
+	if k == nil {
+		return
+	}
+	k.release()
 	k.mu.Lock()
 	current := k.current
 	k.mu.Unlock()
@@ -173,6 +197,9 @@ func (r *keptReader) Read(p []byte) (int, error) {
 	if n, err := r.remembered(p); n > 0 || err != nil {
 		return n, err
 	}
+	if !r.may() {
+		return 0, errSuperseded
+	}
 	n, err := r.k.src.Read(p)
 	return r.read(p[:n], err)
 }
@@ -200,17 +227,34 @@ func (r *keptReader) remembered(p []byte) (int, error) {
 	return 0, k.err
 }
 
+// may reports whether this one may read on in src: if another is the current
+// one, all has to be stored for that.
+func (r *keptReader) may() bool {
+	k := r.k
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.current != r && k.current.closed && k.lost == nil {
+		k.current = r
+	}
+	return k.current == r || k.size < k.max
+}
+
 // read stores what src gave, which is at this reader's place.
 func (r *keptReader) read(p []byte, err error) (int, error) {
 	k := r.k
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.err = err
-	if k.current != r { // it is for the newest, if for anyone
+	defer k.failed(err)
+	if k.current != r { // it is for the current one too, if for anyone
 		if k.closed {
 			return 0, errSuperseded
 		}
-		if k.remember(p, nil); k.lost != nil && k.lost != errOver {
+		if k.remember(p, nil); k.lost == nil {
+			r.off = k.size
+			return len(p), err
+		}
+		if k.lost != errOver {
 			k.err = fmt.Errorf("sodahttp: the body cannot be read on: %w", k.lost)
 		}
 		return 0, errSuperseded
@@ -225,6 +269,14 @@ func (r *keptReader) read(p []byte, err error) (int, error) {
 	r.off = k.size
 	k.tidy()
 	return len(p), err
+}
+
+// failed notes that no attempt can succeed any more if src has ended so. The
+// caller holds mu.
+func (k *kept) failed(err error) {
+	if err != nil && err != io.EOF && k.lost == nil {
+		k.lost = err
+	}
 }
 
 func (r *keptReader) Close() error {

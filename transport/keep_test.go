@@ -2,6 +2,7 @@ package transport_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"io"
@@ -204,3 +205,41 @@ func TestEarlyAnswerOverTCP(t *testing.T) {
 }
 
 func nothing() backoff.BackOff { return &backoff.ZeroBackOff{} }
+
+// panicking is a Limiter that does.
+type panicking struct{}
+
+func (panicking) Wait(context.Context) error { panic(errors.New("limiter")) }
+
+// TestKeptBodyIsClosedInAPanic: the source is the caller's, and nobody else has
+// it.
+func TestKeptBodyIsClosedInAPanic(t *testing.T) {
+	fails := baseFunc(func(r *http.Request) (*http.Response, error) { panic(errors.New("base")) })
+	closing := baseFunc(func(r *http.Request) (*http.Response, error) { defer r.Body.Close(); panic(errors.New("base")) })
+	later := func() http.RoundTripper {
+		n := 0
+		return baseFunc(func(r *http.Request) (*http.Response, error) {
+			defer r.Body.Close()
+			if n++; n == 2 {
+				panic(errors.New("base"))
+			}
+			return answer(429, ""), nil
+		})
+	}
+	for name, rt := range map[string]*transport.Transport{
+		"Base":                {Base: fails},
+		"Base, having closed": {Base: closing},
+		"Base, within a time": {Base: fails, Policy: policy.Policy{AttemptTimeout: time.Minute}},
+		"Base, the next time": {Base: later()},
+		"the Limiter":         {Base: fails, Limiter: panicking{}},
+		"OnEvent":             {Base: answers(answer(200, "")), OnEvent: func(transport.Event) { panic(errors.New("hook")) }},
+		"OnEvent, of a retry": {Base: answers(answer(429, "")), OnEvent: func(transport.Event) { panic(errors.New("hook")) }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			src := &closes{Reader: strings.NewReader("x")}
+			if _, err := tripOrPanic(rt, newRequest(t, "PUT", "http://data.test/", src)); err == nil || src.n.Load() != 1 {
+				t.Errorf("%s: %v, the body was closed %d times, want once", name, err, src.n.Load())
+			}
+		})
+	}
+}

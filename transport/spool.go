@@ -17,6 +17,10 @@ import (
 // at its other end. A body that is longer than MaxBytes, or that the disk has no
 // room for, is sent once, and the history says why it was not sent again.
 //
+// The GetBody is for what is below the Spool. An http.Client, which is above,
+// does not see it, and so hands back a 307 or 308 that it would follow with a
+// GetBody of the caller's own.
+//
 // The file can be read by this user only. Its name is removed right after it is
 // made, so that nothing is left behind however the program ends. Windows does
 // not allow that: there the file is removed when the request is over, and stays
@@ -58,8 +62,10 @@ func (s *Spool) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	back := false
 	defer func() {
-		if k.release(); !back { // Base has panicked
-			k.closeCurrent()
+		if back {
+			k.release()
+		} else { // Base has panicked
+			k.abandon()
 		}
 	}()
 	resp, err := base.RoundTrip(&r)

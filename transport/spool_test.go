@@ -74,9 +74,8 @@ func TestSpoolSendsTheBodyWholeEachTime(t *testing.T) {
 				req.Body = src
 				before := *req
 				rt := &transport.Spool{Dir: dir, Base: &transport.Transport{Base: srv.Transport(), OnEvent: func(transport.Event) {
-					// At this moment a SIGKILL would leave nothing behind. An
-					// early answer may come while the file is being made.
-					synctest.Wait()
+					synctest.Wait() // Base may be reading on, and just be making the file
+					// At this moment a SIGKILL would leave nothing behind.
 					if files, err := os.ReadDir(dir); runtime.GOOS != "windows" && (err != nil || len(files) > 0) {
 						t.Errorf("the file has a name: %v, %v", files, err)
 					}
@@ -330,6 +329,76 @@ func TestSpoolOverTCP(t *testing.T) {
 }
 
 // A Spool lets the output of a pipe be sent again.
+// TestSpoolGivesIndependentBodies: a Base that signs or logs reads the body by
+// GetBody before it sends it.
+func TestSpoolGivesIndependentBodies(t *testing.T) {
+	want := bodyOf(300 << 10)
+	for _, row := range []struct {
+		name string
+		peek int64
+		open bool // what was peeked at is closed after the sending only
+	}{
+		{"nothing", 0, false}, {"a part", 1000, false}, {"all of it", 1 << 30, false},
+		{"a part, left open", 1000, true}, {"all, left open", 1 << 30, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			dir := t.TempDir()
+			n := 0
+			rt := &transport.Spool{Dir: dir, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+				n++
+				first, err := r.GetBody()
+				if err != nil {
+					t.Fatal(err)
+				}
+				read, err := io.ReadAll(io.LimitReader(first, row.peek))
+				if err != nil || !bytes.HasPrefix(want, read) {
+					t.Errorf("peeked at %d bytes, %v", len(read), err)
+				}
+				if !row.open {
+					first.Close()
+				}
+				sent, err := io.ReadAll(r.Body)
+				r.Body.Close()
+				if err != nil || !bytes.Equal(sent, want) {
+					t.Errorf("sent %d bytes, %v, want all %d", len(sent), err, len(want))
+				}
+				rest, err := io.ReadAll(first)
+				if row.open && (err != nil || !bytes.Equal(rest, want[len(read):])) {
+					t.Errorf("read %d more of the other, %v", len(rest), err)
+				}
+				first.Close()
+				return answer(200, ""), nil
+			})}
+			src := &closes{Reader: bytes.NewReader(want)}
+			if _, err := rt.RoundTrip(newRequest(t, "PUT", "http://data.test/", src)); err != nil || n != 1 || src.n.Load() != 1 {
+				t.Errorf("got %v, closed %d times", err, src.n.Load())
+			}
+			nothingLeft(t, dir)
+		})
+	}
+}
+
+// TestSpoolBoundsWhatABodyLeftOpenStores: a reader that nobody closes does not
+// lift MaxBytes.
+func TestSpoolBoundsWhatABodyLeftOpenStores(t *testing.T) {
+	rt := &transport.Spool{Dir: t.TempDir(), MaxBytes: 100 << 10, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+		other, _ := r.GetBody()
+		defer other.Close()
+		defer r.Body.Close()
+		n, err := io.Copy(io.Discard, r.Body)
+		if err == nil || n > 200<<10 {
+			t.Errorf("sent %d bytes, %v", n, err)
+		}
+		if rest, err := io.ReadAll(other); err != nil || len(rest) != 1<<20 {
+			t.Errorf("the newest body gave %d bytes, %v", len(rest), err)
+		}
+		return answer(200, ""), nil
+	})}
+	if _, err := rt.RoundTrip(newRequest(t, "PUT", "http://data.test/", io.NopCloser(bytes.NewReader(bodyOf(1<<20))))); err != nil {
+		t.Error(err)
+	}
+}
+
 func ExampleSpool() {
 	srv := sodatest.NewServer(sodatest.InMemory(), sodatest.Replies(sodatest.HTML(503)))
 	defer srv.Close()

@@ -42,8 +42,9 @@ import (
 // up, the last response comes back with its body unread and no error; without
 // a response the error is an [*Error], except that an error which no other
 // attempt could change comes back as Base gave it. [History] tells the
-// attempts. Redirects are left to the http.Client, but a hop to another origin
-// loses X-App-Token.
+// attempts. An error of the request's own body comes back as well, whatever it
+// looks like, and nothing is sent again. Redirects are left to the http.Client,
+// but a hop to another origin loses X-App-Token.
 type Transport struct {
 	// Base sends the requests. Its response bodies must allow Close during
 	// Read, as net/http's do. If nil, http.DefaultTransport is used, as it was
@@ -98,6 +99,19 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		timeout = p.AttemptTimeout
 	}
 	first, keep := keepBody(withoutSecrets(req))
+	back := false
+	defer func() {
+		if !back { // Base or a hook has panicked
+			keep.abandon()
+		}
+	}()
+	resp, err := t.roundTrip(req, first, keep, timeout)
+	back = true
+	return resp, err
+}
+
+// roundTrip sends first, which is what Base gets of req.
+func (t *Transport) roundTrip(req, first *http.Request, keep *kept, timeout time.Duration) (*http.Response, error) {
 	var pass admission
 	var resp *http.Response
 	err := t.admitFirst(first, &pass)
