@@ -45,10 +45,14 @@ type Policy struct {
 	MaxRetryAfter time.Duration
 
 	// AttemptTimeout bounds each attempt, polls included, up to the headers of
-	// the response, and counts from the last of the request's body that was
-	// read: it never cuts a body that moves. Socrata's own limit for a query is
-	// 10 minutes. 0 or less means none: then nothing but the context ends an
-	// attempt that is never answered.
+	// the response. It begins anew with each piece of the request's body, and
+	// stands still while the next one is read from its source: a slow source is
+	// the caller's own matter, and what is timed is the server, which takes the
+	// body and answers. A piece counts as sent once the system has it, which
+	// buffers some megabytes: a server that takes those slowly has to do so
+	// within this time. Socrata's own limit for a query is 10 minutes. 0 or less
+	// means none: then nothing but the context ends an attempt that is never
+	// answered.
 	AttemptTimeout time.Duration
 
 	// BackOff makes the back-off of one request, so that no two share its

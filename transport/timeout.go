@@ -10,18 +10,17 @@ import (
 )
 
 // sendWithin makes one attempt that has d to come to its response's headers.
-// Bodies have all the time they need: while the request's is being read, the
-// time begins anew, and the response's is not counted.
+// Bodies have all the time they need: while the request's is waited for, the
+// time stands still, with each of its pieces it begins anew, and the response's
+// is not counted.
 func sendWithin(base http.RoundTripper, req *http.Request, d time.Duration) (*http.Response, error) {
 	late := &timeoutError{d}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	clock := &clock{timer: time.AfterFunc(d, func() { cancel(late) }), d: d}
+	clock := newClock(d, func() { cancel(late) })
 	timed := req.WithContext(ctx)
-	if req.Body != nil && req.Body != http.NoBody {
-		timed.Body = &timedBody{req.Body, clock}
-	}
+	wrapBodies(timed, func(b io.ReadCloser) io.ReadCloser { return &timedBody{b, clock} })
 	resp, err := sound(base.RoundTrip(timed))
-	if !clock.stop() { // it has fired, or is about to: the body would be cut
+	if !clock.stop() { // it has fired: the body would be cut
 		cancel(late)
 		if err == nil {
 			resp.Body.Close()
@@ -32,7 +31,7 @@ func sendWithin(base http.RoundTripper, req *http.Request, d time.Duration) (*ht
 		cancel(nil)
 		return nil, err
 	}
-	resp.Request = req
+	resp.Request = untimed(resp.Request, timed, req)
 	if rw, ok := resp.Body.(io.ReadWriteCloser); ok { // a 101, or what wants to look like one
 		resp.Body = struct {
 			io.Writer
@@ -44,20 +43,66 @@ func sendWithin(base http.RoundTripper, req *http.Request, d time.Duration) (*ht
 	return resp, nil
 }
 
+// untimed returns the request that a response is the answer to, without what
+// was added to req for the time. Base may have sent another, with a token that
+// the answer may repeat.
+func untimed(of, timed, req *http.Request) *http.Request {
+	if of == nil || of == timed {
+		return req
+	}
+	r := of.WithContext(req.Context())
+	r.Body, r.GetBody = req.Body, req.GetBody
+	return r
+}
+
 // A clock is the timer of one attempt. net/http may go on reading the body of
 // an attempt that was answered, which must not start it again.
 type clock struct {
-	mu    sync.Mutex
-	timer *time.Timer
 	d     time.Duration
-	over  bool
+	timer *time.Timer
+
+	mu      sync.Mutex
+	reading int // the bodies' Reads under way
+	over    bool
+	late    bool
+}
+
+// newClock calls late when d is over, if it is not stopped before.
+func newClock(d time.Duration, late func()) *clock {
+	c := &clock{d: d}
+	c.mu.Lock() // until timer is set
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(d, func() {
+		if c.fire() {
+			late()
+		}
+	})
+	return c
+}
+
+// fire reports whether it was in time to be late.
+func (c *clock) fire() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = c.late || !c.over
+	c.over = true
+	return c.late
+}
+
+// pause has the time stand still, while a body is being read.
+func (c *clock) pause() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reading++; c.reading == 1 {
+		c.timer.Stop()
+	}
 }
 
 // again begins the time anew, unless it is over.
 func (c *clock) again() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.over && c.timer.Stop() {
+	if c.reading--; c.reading == 0 && !c.over {
 		c.timer.Reset(c.d)
 	}
 }
@@ -67,19 +112,21 @@ func (c *clock) stop() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = true
-	return c.timer.Stop()
+	c.timer.Stop()
+	return !c.late
 }
 
-// timedBody is a request's body, each Read of which gives the attempt more time.
+// timedBody is a request's body, whose Reads are not counted in the attempt's
+// time: what a slow source takes is no fault of the server's.
 type timedBody struct {
 	io.ReadCloser
 	clock *clock
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.clock.again()
-	return n, err
+	b.clock.pause()
+	defer b.clock.again()
+	return b.ReadCloser.Read(p)
 }
 
 // cancelBody frees an attempt's context when its body ends.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
-	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/transport"
 )
 
@@ -169,37 +167,106 @@ func TestPauseLongerThanMaxElapsedHandsBack(t *testing.T) {
 	})
 }
 
-// A body that moves is not cut, however long it takes; one that does not move
-// ends its attempt.
+// What a slow source takes is not counted, however long it is; a server that
+// takes nothing of the body ends its attempt, and so does one that has all of it
+// and does not answer.
 func TestAttemptTimeoutWaitsForTheRequestBody(t *testing.T) {
 	for _, c := range []struct {
-		pause time.Duration // between the pieces of the body
-		ok    bool
-	}{{4 * time.Second, true}, {6 * time.Second, false}} {
-		synctest.Test(t, func(t *testing.T) {
-			srv := sodatest.NewServer(sodatest.InMemory())
-			defer srv.Close()
-			rt := &transport.Transport{Base: srv.Transport(), Policy: policy.Policy{AttemptTimeout: 5 * time.Second, MaxAttempts: 1}}
-			pr, pw := io.Pipe()
-			var producer sync.WaitGroup
-			defer producer.Wait()
-			producer.Go(func() {
-				for range 5 {
-					time.Sleep(c.pause)
-					pw.Write([]byte("x"))
+		name    string
+		pause   time.Duration // of the source, between the pieces of the body
+		deaf    time.Duration // of the server, before it reads
+		silent  time.Duration // and before it answers
+		getBody bool          // and no connection is left for the first body
+		ok      bool
+	}{
+		{name: "a body that moves", pause: 4 * time.Second, ok: true},
+		{name: "a slow source", pause: 6 * time.Second, ok: true},
+		{name: "a slow source of GetBody", pause: 6 * time.Second, getBody: true, ok: true},
+		{name: "a server that does not read", deaf: 6 * time.Second},
+		{name: "a server that does not answer", pause: 6 * time.Second, silent: 6 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net, stop := serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(c.deaf)
+					b, err := io.ReadAll(r.Body)
+					time.Sleep(c.silent)
+					fmt.Fprintf(w, "%d, %v", len(b), err)
+				}), false)
+				defer time.Sleep(time.Minute) // the server lingers
+				defer stop()
+				rt := &transport.Transport{Policy: policy.Policy{AttemptTimeout: 5 * time.Second, MaxAttempts: 1}, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+					if c.getBody { // as net/http does it
+						r.Body.Close()
+						again := *r
+						again.Body, _ = r.GetBody()
+						r = &again
+					}
+					return net.RoundTrip(r)
+				})}
+				body := func() (io.ReadCloser, error) { return io.NopCloser(&sleepy{pieces: 5, pause: c.pause}), nil }
+				req := newRequest(t, "POST", "http://data.test/resource/abcd-1234.json", nil)
+				if req.Body, _ = body(); c.getBody {
+					req.GetBody = body
 				}
-				pw.Close()
+				req.ContentLength = -1
+				resp, err := rt.RoundTrip(req)
+				if c.ok != (err == nil) || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("got %v", err)
+				}
+				if resp != nil {
+					b, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if want := "20480, <nil>"; err != nil || string(b) != want {
+						t.Errorf("the server read %q, %v, want %s", b, err, want)
+					}
+				}
 			})
-			resp, err := rt.RoundTrip(newRequest(t, "POST", srv.URL+"/resource/"+sodatest.SampleID+".json", pr))
-			if (err == nil) != c.ok {
-				t.Errorf("pieces %v apart: %v", c.pause, err)
-			}
-			if resp != nil {
-				io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-			}
-			pr.Close()
 		})
+	}
+}
+
+// A sleepy source pauses before each piece, which is more than net/http sends
+// at once.
+type sleepy struct {
+	pieces int
+	pause  time.Duration
+}
+
+func (s *sleepy) Read(p []byte) (int, error) {
+	if s.pieces == 0 {
+		return 0, io.EOF
+	}
+	s.pieces--
+	time.Sleep(s.pause)
+	return copy(p, make([]byte, 4096)), nil
+}
+
+// TestAttemptTimeoutKeepsBasesRequest: Base may have sent another request than
+// it got, and the answer is to that.
+func TestAttemptTimeoutKeepsBasesRequest(t *testing.T) {
+	const token = "a-token-of-some-length"
+	for _, set := range []bool{true, false} {
+		base := &transport.AppToken{Token: token, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			resp := answer(403, `{"message":"no such app_token: `+r.Header.Get("X-App-Token")+`"}`)
+			if r.Body.Close(); set {
+				resp.Request = r
+			}
+			return resp, nil
+		})}
+		req := newRequest(t, "PUT", "http://data.test/", strings.NewReader("x"))
+		rt := &transport.Transport{Policy: policy.Policy{AttemptTimeout: time.Minute}, Base: base}
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := classify.Check(resp); strings.Contains(err.Error(), token) {
+			t.Errorf("%v shows the token", err)
+		}
+		resp.Body.Close()
+		if r := resp.Request; r.Header.Get("X-App-Token") != token || r.Body != req.Body || r.Context() != req.Context() {
+			t.Errorf("the answer is to %v, which is not what was sent, or has the attempt's own body or context", r)
+		}
 	}
 }
 
