@@ -29,6 +29,7 @@ func peek(resp *http.Response) []byte {
 	defer timer.Stop()
 	select {
 	case <-p.read:
+		p.panic()
 	case <-timer.C:
 	}
 	p.start = p.stop()
@@ -44,6 +45,8 @@ type peeked struct {
 	start []byte        // what peek saw; not written again
 	read  chan struct{} // closed when fill is done
 
+	panicked any // what Read has panicked with, once fill is done
+
 	mu   sync.Mutex
 	buf  []byte // read ahead, not yet delivered once fill is done
 	over bool   // peek has given up: read no further
@@ -54,6 +57,7 @@ type peeked struct {
 
 func (p *peeked) fill() {
 	defer close(p.read)
+	defer func() { p.panicked = recover() }()
 	chunk := make([]byte, 4<<10)
 	for empty := 0; empty < 100; empty++ { // a reader that gives nothing is left to the caller
 		n, err := p.rest.Read(chunk[:min(len(chunk), peekSize-len(p.buf))])
@@ -71,6 +75,14 @@ func (p *peeked) fill() {
 	}
 }
 
+// panic goes on with a panic of Read in the goroutine of who asked for it,
+// where it can be recovered from.
+func (p *peeked) panic() {
+	if p.panicked != nil {
+		panic(p.panicked)
+	}
+}
+
 // stop ends the reading ahead and returns what has come so far.
 func (p *peeked) stop() []byte {
 	p.mu.Lock()
@@ -82,6 +94,7 @@ func (p *peeked) stop() []byte {
 // Read gives what was read ahead first. Like any body it is for one goroutine.
 func (p *peeked) Read(b []byte) (int, error) {
 	<-p.read // after this, fill touches nothing any more
+	p.panic()
 	if p.closed.Load() {
 		return p.rest.Read(b) // which says what reading a closed body comes to
 	}

@@ -147,7 +147,11 @@ func (a Attempt) MarshalJSON() ([]byte, error) { return marshal(a.LogValue()) }
 
 // marshal returns a group as a JSON object.
 func marshal(v slog.Value) ([]byte, error) {
-	if v.Kind() != slog.KindGroup {
+	switch v.Kind() {
+	case slog.KindGroup:
+	case slog.KindTime:
+		return json.Marshal(v.Time().Format(time.RFC3339Nano)) // a time.Time after the year 9999 has no JSON
+	default:
 		return json.Marshal(v.Any())
 	}
 	b := []byte("{")

@@ -168,7 +168,14 @@ func (c *call) outcome() classify.Outcome {
 	if c.err != nil && bodyFault(c.sent) != nil {
 		return classify.Outcome{} // it is the caller's own, and will be the same again
 	}
+	judged := false
+	defer func() {
+		if !judged { // reading the response has panicked
+			c.t.pacer().Abandon(c.pass.ticket)
+		}
+	}()
 	o := classify.Of(c.sent, c.resp, c.err)
+	judged = true
 	if c.moved() || c.bare(o) && c.policy.Poll.Resend {
 		o.Class = classify.Pending
 	}

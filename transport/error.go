@@ -63,7 +63,12 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 }
 
 // errorText is err's text with its URLs redacted.
-func errorText(err error) string { return classify.RedactError(err).Error() }
+func errorText(err error) string {
+	if err == nil {
+		return "no error"
+	}
+	return classify.RedactError(err).Error()
+}
 
 // trimmed is errorText within another text of ours.
 func trimmed(err error) string { return strings.TrimPrefix(errorText(err), "sodahttp: ") }

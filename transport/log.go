@@ -56,7 +56,7 @@ func (e *Event) level() (slog.Level, string) {
 	case BodyResumed:
 		return slog.LevelInfo, "body resumed"
 	case WaitCut:
-		if errors.Is(e.Context.Err(), context.Canceled) {
+		if e.Context != nil && errors.Is(e.Context.Err(), context.Canceled) {
 			return slog.LevelInfo, "wait cancelled"
 		}
 		return slog.LevelWarn, "wait cut short"
