@@ -15,10 +15,13 @@ import (
 	"github.com/sodahttp/sodahttp/transport"
 )
 
-// bursting is a reader that panics.
-type bursting struct{}
+// bursting is a reader that panics, after a while.
+type bursting struct{ after time.Duration }
 
-func (bursting) Read([]byte) (int, error) { panic(errors.New("burst")) }
+func (b bursting) Read([]byte) (int, error) {
+	time.Sleep(b.after)
+	panic(errors.New("burst"))
+}
 
 // TestResponseThatPanics: the panic is the caller's to recover from, as it would
 // be without a Transport, and not that of a goroutine nobody knows.
@@ -57,7 +60,7 @@ func TestResponseThatPanics(t *testing.T) {
 func TestSlowResponseThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resp := answer(500, "")
-		resp.Body = io.NopCloser(io.MultiReader(&sleepy{pieces: 1, pause: time.Minute}, bursting{}))
+		resp.Body = io.NopCloser(bursting{time.Minute})
 		if o := classify.Of(nil, resp, nil); o.Class != classify.Transient {
 			t.Errorf("got %v", o)
 		}
