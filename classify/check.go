@@ -60,10 +60,7 @@ func Check(resp *http.Response) error {
 	if r := resp.Request; r != nil {
 		e.Method, e.URL = cmp.Or(r.Method, http.MethodGet), Redact(r.URL)
 		e.Code, e.Message = withoutCredentials(f.Code, r), withoutCredentials(f.Message, r)
-		e.Data = json.RawMessage(withoutCredentials(string(f.Data), r))
-		if len(e.Data) == 0 || !json.Valid(e.Data) {
-			e.Data = nil
-		}
+		e.Data = dataWithoutCredentials(f.Data, r)
 	}
 	return e
 }

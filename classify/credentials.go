@@ -1,8 +1,10 @@
 package classify
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -17,14 +19,63 @@ func withoutCredentials(said string, r *http.Request) string {
 	if said == "" || r == nil {
 		return said
 	}
-	for _, secret := range credentials(r) {
+	secrets := credentials(r)
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may be in another
+	for _, secret := range secrets {
 		if len(secret) < 8 { // it is no token, and may be part of any word
 			continue
 		}
-		said = strings.ReplaceAll(said, secret, hidden)
-		said = strings.ReplaceAll(said, url.QueryEscape(secret), hidden)
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			said = strings.ReplaceAll(said, form, hidden)
+			said = strings.ReplaceAll(said, lowerHex(form), hidden)
+		}
 	}
 	return said
+}
+
+// lowerHex returns a text with its escapes as some servers write them: %2f.
+func lowerHex(escaped string) string {
+	b := []byte(escaped)
+	for i := 0; i+2 < len(b); i++ {
+		if b[i] == '%' {
+			copy(b[i:i+3], strings.ToLower(string(b[i:i+3])))
+		}
+	}
+	return string(b)
+}
+
+// dataWithoutCredentials is withoutCredentials for JSON, where a text can be
+// written in many ways: if there is one in a string, all are written anew. What
+// is no JSON any more then is left out.
+func dataWithoutCredentials(data json.RawMessage, r *http.Request) json.RawMessage {
+	said := withoutCredentials(string(data), r)
+	if plain := plainJSON(said); plain != "" && withoutCredentials(plain, r) != plain {
+		said = withoutCredentials(plain, r)
+	}
+	if said == "" || !json.Valid([]byte(said)) {
+		return nil
+	}
+	return json.RawMessage(said)
+}
+
+// plainJSON returns JSON with as few escapes as can be, or "" if there are none.
+func plainJSON(data string) string {
+	if !strings.Contains(data, `\`) {
+		return ""
+	}
+	dec := json.NewDecoder(strings.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return ""
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(v) != nil {
+		return ""
+	}
+	return strings.TrimSpace(b.String())
 }
 
 // credentials returns the credentials of r, wherever they are.
@@ -51,14 +102,37 @@ func credentials(r *http.Request) (secrets []string) {
 	if r.URL == nil {
 		return secrets
 	}
-	q := r.URL.Query()
-	for _, name := range secretParams {
-		secrets = append(secrets, q[name]...)
-	}
+	_, rest := cutPath(r.URL.Path) // which some take for a query
+	secrets = append(secrets, ticketIn(r.URL.Path))
+	secrets = append(secrets, secretValues(r.URL.RawQuery)...)
+	secrets = append(secrets, secretValues(strings.TrimLeft(rest, "?;#&"))...)
 	if pass, ok := r.URL.User.Password(); ok {
 		secrets = append(secrets, pass)
 	} else {
 		secrets = append(secrets, r.URL.User.Username())
 	}
 	return secrets
+}
+
+// secretValues returns the values of the parameters that carry credentials, in
+// whatever case: up to the next &, and up to a semicolon, which some servers
+// take for one.
+func secretValues(query string) (values []string) {
+	for _, ends := range []string{"&", "&;"} {
+		for _, part := range strings.FieldsFunc(query, func(r rune) bool { return strings.ContainsRune(ends, r) }) {
+			name, value, _ := strings.Cut(part, "=")
+			if name, err := url.QueryUnescape(name); err != nil || !isSecret(name) {
+				continue
+			}
+			values = append(values, value)
+			if plain, err := url.QueryUnescape(value); err == nil {
+				values = append(values, plain)
+			}
+		}
+	}
+	return values
+}
+
+func isSecret(name string) bool {
+	return slices.ContainsFunc(secretParams[:], func(s string) bool { return strings.EqualFold(s, name) })
 }

@@ -10,16 +10,67 @@ import (
 // nobody's data ($limit, $offset and their like, if they are numbers). All else
 // in the query becomes ***, a name too that could be a token in the wrong place.
 // Userinfo and fragment are left out. It works by what may be shown, not by what
-// may not; the path is shown whole. A nil u gives an empty string.
+// may not. The path is shown up to what looks like a query or another URL in it,
+// and without the ticket of a job. A nil u gives an empty string.
 func Redact(u *url.URL) string {
 	if u == nil {
 		return ""
 	}
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	if u.RawQuery == "" {
-		return shown.String()
+	text := shown.String()
+	if path, rest := cutPath(u.Path); rest != "" {
+		shown.Path, shown.RawPath = path, ""
+		text = shown.String() + hidden
+	} else if ticketIn(u.Path) != "" {
+		text = hideTicket(text)
 	}
-	return shown.String() + "?" + redactQuery(u.RawQuery)
+	if u.RawQuery == "" {
+		return text
+	}
+	return text + "?" + redactQuery(u.RawQuery)
+}
+
+// cutPath splits a path before what is none of it any more: a query whose
+// question mark was escaped, parameters, another URL, or a ticket in these.
+func cutPath(path string) (shown, rest string) {
+	end := strings.IndexAny(path, "?;#&=")
+	if end < 0 {
+		end = len(path)
+	}
+	if i := strings.Index(path, "://"); i >= 0 && i < end {
+		end = i
+	}
+	if i := strings.IndexByte(path, '%'); i >= 0 && i < end { // it was escaped twice
+		end = i
+	}
+	if i := strings.Index(path[:end], ticketPath); i >= 0 && end < len(path) {
+		end = i + len(ticketPath)
+	}
+	return path[:end], path[end:]
+}
+
+// ticketPath is what a job's ticket follows in the path of a poll.
+const ticketPath = "/ticket/"
+
+// ticketIn returns the ticket in a path, or in the text of a URL.
+func ticketIn(path string) string {
+	_, rest, _ := strings.Cut(path, ticketPath)
+	ticket, _, _ := strings.Cut(rest, "/")
+	return ticket
+}
+
+// hideTicket hides the ticket in a path, or in the text of a URL.
+func hideTicket(path string) string {
+	before, rest, found := strings.Cut(path, ticketPath)
+	ticket, after, more := strings.Cut(rest, "/")
+	if !found || ticket == "" {
+		return path
+	}
+	path = before + ticketPath + hidden
+	if more {
+		path += "/" + after
+	}
+	return path
 }
 
 func redactQuery(query string) string {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // RedactError returns err with each URL in its text as [Redact] shows it. It is
@@ -13,28 +14,35 @@ import (
 // the whole URL: that comes back as a copy. Any other error comes back as it is
 // if there is nothing to hide, and otherwise wrapped, for errors.Is, errors.As,
 // Timeout and Temporary as before; what is then unwrapped from it is the
-// original. A secret that stands in the text outside of URLs and queries is not
-// known for one. A nil err gives nil.
+// original. The URL of a *url.Error is known, and found in whatever it wraps.
+// Any other ends at a space, and what follows that is shown, unless it looks
+// like parameters. A secret that stands in the text outside of URLs and queries
+// is not known for one. A nil err gives nil.
 func RedactError(err error) error {
-	clean, _ := redactError(err)
+	clean, _ := redactError(err, nil)
 	return clean
 }
 
-// redactError also reports whether there was something to hide.
-func redactError(err error) (clean error, changed bool) {
+// redactError also reports whether there was something to hide. It knows of the
+// URLs that may be in the text.
+func redactError(err error, known []string) (clean error, changed bool) {
 	if err == nil {
 		return nil, false
 	}
 	if ue, ok := err.(*url.Error); ok && ue != nil {
 		shown := redactURL(ue.URL)
-		inner, changed := redactError(ue.Err)
+		inner, changed := redactError(ue.Err, append(known[:len(known):len(known)], ue.URL))
 		if !changed && shown == ue.URL {
 			return err, false
 		}
 		return &url.Error{Op: ue.Op, URL: shown, Err: inner}, true
 	}
 	text := err.Error()
-	if shown := redactText(redactParts(text, err)); shown != text {
+	shown := redactParts(text, err)
+	for _, u := range known {
+		shown = redactKnown(shown, u)
+	}
+	if shown = redactText(shown); shown != text {
 		return &redactedError{err, shown}, true
 	}
 	return err, false
@@ -65,7 +73,8 @@ func redactURL(s string) string {
 	if err != nil {
 		return hidden
 	}
-	if u.User == nil && u.RawQuery == "" && u.Fragment == "" && u.Opaque == "" {
+	if _, rest := cutPath(u.Path); rest == "" && ticketIn(u.Path) == "" &&
+		u.User == nil && u.RawQuery == "" && u.Fragment == "" && u.Opaque == "" {
 		return s // in its own spelling
 	}
 	return Redact(u)
@@ -77,11 +86,7 @@ func redactParts(text string, err error) string {
 	some(err, func(err error) bool {
 		switch e := err.(type) {
 		case *url.Error:
-			shown := redactURL(e.URL)
-			text = strings.ReplaceAll(text, fmt.Sprintf("%q", e.URL), fmt.Sprintf("%q", shown))
-			if e.URL != "" {
-				text = strings.ReplaceAll(text, e.URL, shown)
-			}
+			text = redactKnown(text, e.URL)
 		case textproto.ProtocolError: // may have a line of the response's header
 			if what, line, ok := strings.Cut(string(e), ": "); ok && line != "" {
 				text = strings.ReplaceAll(text, string(e), what+": "+hidden)
@@ -92,33 +97,65 @@ func redactParts(text string, err error) string {
 	return text
 }
 
+// redactKnown hides what is not to be shown of a URL that is known, and may
+// stand in text: whole, or from the path on, or its query alone, and decoded.
+func redactKnown(text, known string) string {
+	shown := redactURL(known)
+	text = strings.ReplaceAll(text, fmt.Sprintf("%q", known), fmt.Sprintf("%q", shown))
+	if len(known) < 8 { // any text has that
+		return text
+	}
+	text = strings.ReplaceAll(text, known, shown)
+	u, err := url.Parse(known)
+	if err != nil || len(u.RawQuery) < 8 {
+		return text
+	}
+	text = strings.ReplaceAll(text, u.String(), shown)
+	query := redactQuery(u.RawQuery)
+	text = strings.ReplaceAll(text, u.RawQuery, query)
+	if plain, err := url.QueryUnescape(u.RawQuery); err == nil {
+		text = strings.ReplaceAll(text, plain, query)
+		quoted := fmt.Sprintf("%q", plain)
+		text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], query)
+	}
+	return text
+}
+
 // redactText hides what is not to be shown of the URLs and queries in text, a
 // word at a time.
 func redactText(text string) string {
-	if !strings.ContainsAny(text, "?=@#") {
-		return text
-	}
 	var b strings.Builder
-	for text != "" {
-		end := strings.IndexFunc(text, endsWord)
-		if end < 0 {
-			end = len(text)
+	for quoted := false; text != ""; {
+		end := wordEnd(text, quoted)
+		if end == 0 {
+			_, end = utf8.DecodeRuneInString(text)
+			b.WriteString(text[:end])
+			quoted = text[:end] == `"`
+		} else {
+			b.WriteString(redactWord(text[:end]))
+			quoted = false
 		}
-		b.WriteString(redactWord(text[:end]))
-		next := end + strings.IndexFunc(text[end:], func(r rune) bool { return !endsWord(r) })
-		if next < end { // nothing but separators is left
-			next = len(text)
-		}
-		b.WriteString(text[end:next])
-		text = text[next:]
+		text = text[end:]
 	}
 	return b.String()
 }
 
-// endsWord reports whether no URL goes on with r. Single quotes and brackets
-// are common in the queries of SoQL.
-func endsWord(r rune) bool {
-	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("\"`<>", r)
+// wordEnd returns how long the word is that text begins with. Queries of SoQL
+// are full of what ends a URL elsewhere, so once there is a question mark, it is
+// a space that does, or a quotation mark if one came before the word.
+func wordEnd(text string, quoted bool) int {
+	query := false
+	for i, r := range text {
+		switch {
+		case r == '?':
+			query = true
+		case unicode.IsSpace(r),
+			!query && (unicode.IsControl(r) || strings.ContainsRune("\"`<>", r)),
+			quoted && r == '"' && text[i-1] != '\\':
+			return i
+		}
+	}
+	return len(text)
 }
 
 // redactWord hides what is not to be shown of a word without spaces.
@@ -132,15 +169,41 @@ func redactWord(word string) string {
 		}
 		return redactWord(word[:from]) + redactURL(word[from:]) + tail
 	}
-	if path, query, ok := strings.Cut(word, "?"); ok && strings.Contains(query, "=") {
-		return path + "?" + redactQuery(query) + tail
+	path, query, ok := strings.Cut(word, "?")
+	if ok && (strings.Contains(query, "=") || query != "" && strings.Contains(path, "/")) {
+		return redactUserinfo(hideTicket(path)) + "?" + redactQuery(query) + tail
+	}
+	if amp := strings.IndexByte(word, '&'); amp >= 0 && strings.Contains(word[amp:], "=") {
+		return redactQuery(word) + tail
 	}
 	for _, name := range secretParams {
-		if strings.Contains(word, name+"=") {
+		in := word
+		if name != "code" { // which is a common word: statusCode=500
+			in = strings.ToLower(word)
+		}
+		if strings.Contains(in, name+"=") {
 			return redactQuery(word) + tail
 		}
+		if strings.Contains(in, name+"%3d") || strings.Contains(in, name+"%3D") {
+			return hidden + tail
+		}
 	}
-	return word + tail
+	return redactUserinfo(hideTicket(word)) + tail
+}
+
+// redactUserinfo hides what stands before an @ of a URL without a scheme.
+func redactUserinfo(word string) string {
+	at := strings.LastIndexByte(word, '@')
+	if at < 0 {
+		return word
+	}
+	from := 0
+	if i := strings.Index(word[:at], "//"); i >= 0 {
+		from = i + 2
+	} else if !strings.Contains(word[:at], ":") {
+		return word // an address, or a version
+	}
+	return word[:from] + hidden + word[at:]
 }
 
 func isSchemeByte(c byte) bool {

@@ -150,6 +150,95 @@ func TestRepeatedCredentials(t *testing.T) {
 	}
 }
 
+// TestRedactErrorOfHardTexts: texts that a secret has come through, or nearly.
+func TestRedactErrorOfHardTexts(t *testing.T) {
+	const at = "https://x.gov/a.json?"
+	for _, c := range []struct{ text, want string }{
+		{at + "$where=age>5&k=" + token, at + "$where=***&k=***"},
+		{at + "$where=age<5&k=" + token, at + "$where=***&k=***"},
+		{at + "$select=`a`&k=" + token, at + "$select=***&k=***"},
+		{at + `$where=a="b"&k=` + token, at + "$where=***&k=***"},
+		{fmt.Sprintf("%q", at+`$where=a="b"&k=`+token), `"` + at + `$where=***&k=***"`},
+		{at + "$where=a = 'b'&k=" + token, at + "$where=*** = ***&k=***"},
+		{at + "a=1\x00k=" + token, "***"},
+		{"https://x.gov/a%3F$$app_token=" + token, "https://x.gov/a***"},
+		{"https://x.gov/a%253F$$app_token=" + token, "https://x.gov/a***"},
+		{"https://x.gov/a;$$app_token=" + token, "https://x.gov/a***"},
+		{"https://x.gov/a%23" + token, "https://x.gov/a***"},
+		{"https://x.gov/a,https://me:" + token + "@b/", "https://x.gov/a,https***"},
+		{"https://x.gov/a,https://me:" + token + "@b/?c=1", "https://x.gov/a,https***?c=***"},
+		{"https://x.gov/api/imports2/ticket/" + token, "https://x.gov/api/imports2/ticket/***"},
+		{"https://x.gov/ticket/" + token + "/log", "https://x.gov/ticket/***/log"},
+		{"https://x.gov/ticket/a;" + token, "https://x.gov/ticket/***"},
+		{"GET /api/imports2/ticket/" + token + " failed", "GET /api/imports2/ticket/*** failed"},
+		{"/ticket/" + token + "?a=b", "/ticket/***?a=***"},
+		{"//me:" + token + "@x.gov/a", "//***@x.gov/a"},
+		{"//" + token + "@x.gov/a?b=c", "//***@x.gov/a?b=***"},
+		{"proxy me:" + token + "@x.gov:80: refused", "proxy ***@x.gov:80: refused"},
+		{"$$APP_TOKEN=" + token, "$$APP_TOKEN=***"},
+		{"app_token%3D" + token, "***"},
+		{"app_token%3d" + token, "***"},
+		{"/a.json?" + token, "/a.json?***"},
+		{"mail me@x.gov, v1@2, statusCode=500", "mail me@x.gov, v1@2, statusCode=500"},
+		{`<https://x.gov/a> "https://x.gov/b" (really?)`, `<https://x.gov/a> "https://x.gov/b" (really?)`},
+	} {
+		if got := classify.RedactError(errors.New(c.text)).Error(); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.text, got, c.want)
+		}
+	}
+}
+
+// TestRedactErrorFindsAURLThatIsKnown: an error within a *url.Error mostly
+// repeats its URL, in one form or another.
+func TestRedactErrorFindsAURLThatIsKnown(t *testing.T) {
+	const raw = `https://me:pw@x.gov/a.json?$where=name = "Jane Doe"&k=` + token
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, _ := url.QueryUnescape(u.RawQuery)
+	for _, text := range []string{raw, fmt.Sprintf("%q", raw), u.String(), u.Redacted(), u.RequestURI(), u.RawQuery, plain, fmt.Sprintf("%q", plain)} {
+		got := classify.RedactError(&url.Error{Op: "Get", URL: raw, Err: fmt.Errorf("asking %s: no", text)}).Error()
+		if strings.Contains(got, token) || strings.Contains(got, "Jane") || strings.Contains(got, "Doe") || !strings.HasSuffix(got, ": no") {
+			t.Errorf("%s became %s", text, got)
+		}
+	}
+	// What every text has is not looked for in it.
+	for at, want := range map[string]string{":": `a: b: parse "***": EOF`, "%": `a: b: parse "***": EOF`} {
+		if got := classify.RedactError(fmt.Errorf("a: b: %w", &url.Error{Op: "parse", URL: at, Err: io.EOF})).Error(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestRepeatedCredentialsInOddForms: as servers read and write them.
+func TestRepeatedCredentialsInOddForms(t *testing.T) {
+	for _, c := range []struct{ name, at, header, body string }{
+		{"up to a semicolon", "?a=1&$$app_token=s3cr3tabcdef;x", "", `{"message":"s3cr3tabcdef","data":"s3cr3tabcdef;x"}`},
+		{"after a semicolon", "?a=1;$$app_token=s3cr3tabcdef", "", `{"message":"s3cr3tabcdef"}`},
+		{"in upper case", "?$$APP_TOKEN=s3cr3tabcdef", "", `{"message":"s3cr3tabcdef"}`},
+		{"a query in the path", "%3F$$app_token=s3cr3tabcdef", "", `{"message":"s3cr3tabcdef"}`},
+		{"a ticket in the path", "/ticket/s3cr3tabcdef/log", "", `{"message":"s3cr3tabcdef"}`},
+		{"a slash in JSON", "", "s3cr3t/abcdef", `{"data":{"q":"s3cr3t\/abcdef"}}`},
+		{"an ampersand in JSON", "", "s3cr3t&abcdef", `{"data":{"n":1e400,"q":"s3cr3t\u0026abcdef"}}`},
+		{"a letter in JSON", "", "s3cr3tabcdef", `{"data":{"q":"s3cr3t\u0061bcdef"}}`},
+		{"%2f", "", "s3cr3t/abcdef", `{"message":"s3cr3t%2fabcdef"}`},
+		{"%2F", "", "s3cr3t/a bcdef", `{"message":"s3cr3t%2Fa%20bcdef"}`},
+		{"one in another", "?ticket=s3cr3tabcdef", "s3cr3tabcdef-and-more", `{"message":"s3cr3tabcdef-and-more"}`},
+	} {
+		r := newRequest("GET", "https://x.gov/a"+c.at)
+		r.Header.Set("X-App-Token", c.header)
+		var e *classify.Error
+		if !errors.As(classify.Check(respond(r, 400, c.body)), &e) {
+			t.Fatal("no error")
+		}
+		all := e.Message + " " + string(e.Data)
+		if strings.Contains(all, "bcdef") || strings.Contains(all, "more") || !strings.Contains(all, "***") || strings.Contains(e.URL, "bcdef") {
+			t.Errorf("%s: %s says %s", c.name, e.URL, all)
+		}
+	}
+}
+
 func FuzzRedactError(f *testing.F) {
 	f.Add("https://x.gov/", "$limit=5&", "$$app_token", "&a=b")
 	f.Add("/resource", "", "ticket", "'")
