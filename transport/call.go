@@ -290,10 +290,10 @@ func (c *call) result() (*http.Response, error) {
 		return c.resp, nil
 	}
 	if len(c.history) == 1 && last.Class == classify.Final && !c.pass.refused {
-		return nil, classify.RedactError(c.err) // nothing was done about it, so nothing is said about it
+		return nil, redacted(c.err, c.sent) // nothing was done about it, so nothing is said about it
 	}
 	if ctx := c.req.Context(); ctx.Err() != nil {
 		c.err = pace.Cause(ctx)
 	}
-	return nil, &Error{Err: classify.RedactError(c.err), History: c.history}
+	return nil, &Error{Err: redacted(c.err, c.sent), History: c.history}
 }

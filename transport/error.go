@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -60,6 +62,15 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 		Error   string    `json:"error"`
 		History []Attempt `json:"history"`
 	}{e.Error(), e.History})
+}
+
+// redacted is err as classify.RedactError shows it, whose text may have the URL
+// of the request that was sent.
+func redacted(err error, sent *http.Request) error {
+	if err == nil {
+		return nil
+	}
+	return classify.RedactError(&url.Error{URL: sent.URL.String(), Err: err}).(*url.Error).Err
 }
 
 // errorText is err's text with its URLs redacted.

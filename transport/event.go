@@ -159,6 +159,6 @@ func (b *wholeBody) tellResumed() {
 		return
 	}
 	a := newAttempt(b.req, b.last, classify.Outcome{Status: b.last.StatusCode, Acted: classify.ActedYes})
-	a.Err = classify.RedactError(b.cut)
+	a.Err = redacted(b.cut, b.req)
 	b.onEvent(Event{Context: b.req.Context(), Kind: BodyResumed, Good: b.good, attempt: &a})
 }

@@ -14,7 +14,7 @@ import (
 func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
 	c.n++
 	a := newAttempt(c.sent, c.resp, o)
-	a.N, a.Err, a.Start, a.Queued = c.n, classify.RedactError(c.err), c.pass.sent, c.pass.queued
+	a.N, a.Err, a.Start, a.Queued = c.n, redacted(c.err, c.sent), c.pass.sent, c.pass.queued
 	if !c.pass.refused {
 		a.Took = now.Sub(c.pass.sent)
 		a.Conn, a.BodySent = c.wire.seen()

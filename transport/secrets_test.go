@@ -354,3 +354,24 @@ func everything(v *vault, rt *transport.Transport, base baseFunc, change func(*h
 	v.print("AppToken", rt.Base, true)
 	v.print("the Transport", rt, true)
 }
+
+// TestErrorOfBaseHasTheURL: what was asked for is known, and found in a text
+// that it cannot be told from.
+func TestErrorOfBaseHasTheURL(t *testing.T) {
+	const at = `https://data.test/a.json?$where=name = "Jane Doe"&my_key=a-secret`
+	for _, attempts := range []int{1, 2} {
+		for _, last := range []error{io.EOF, errors.New("no")} {
+			synctest.Test(t, func(t *testing.T) {
+				rt := &transport.Transport{Policy: policy.Policy{MaxAttempts: attempts}, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+					query, _ := url.QueryUnescape(r.URL.RawQuery)
+					return nil, fmt.Errorf("GET %s or %s or %s: %w", at, r.URL, query, last)
+				})}
+				_, err := rt.RoundTrip(newRequest(t, "GET", at, nil))
+				js, _ := json.Marshal(err)
+				if all := err.Error() + string(js); !errors.Is(err, last) || strings.Contains(all, "a-secret") || strings.Contains(all, "Doe") {
+					t.Errorf("%s", all)
+				}
+			})
+		}
+	}
+}
