@@ -20,7 +20,7 @@ const firstFlight = 6
 
 // slowAnswer is how long somebody waits for answers before what is allowed
 // doubles without them. Most are quicker, and so it leaves a slow start as it is.
-const slowAnswer = 250 * time.Millisecond
+const slowAnswer = 500 * time.Millisecond
 
 // longTrip bounds the round trip that a first guess is made from: answers may
 // take long, but rates are per second.
