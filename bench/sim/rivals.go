@@ -7,10 +7,13 @@ import (
 	"github.com/PuerkitoBio/rehttp"
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
 	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/sodahttp/sodahttp/bench"
 )
 
 // All rivals may try as often as they like, and back off from 100 ms to 30 s,
-// with jitter where they have it.
+// with jitter where they have it. Heimdall is not among them, since it cannot
+// be told to retry a 429.
 const (
 	manyTries  = 10_000
 	firstDelay = 100 * time.Millisecond
@@ -21,8 +24,14 @@ const (
 var Clients = []Client{
 	Ours,
 	{"rehttp", newRehttp},
-	{"retryable", newRetryable},
-	{"failsafe", newFailsafe},
+	{"go-retryablehttp", newRetryable},
+	{"failsafe-go", newFailsafe},
+	{"resty", func(base http.RoundTripper) http.RoundTripper {
+		return bench.Resty(base, manyTries, firstDelay, lastDelay)
+	}},
+	{"loop", func(base http.RoundTripper) http.RoundTripper {
+		return &bench.Loop{Base: base, Retries: manyTries, First: firstDelay, Longest: lastDelay}
+	}},
 }
 
 // Bare is no client at all.

@@ -42,7 +42,11 @@ type Result struct {
 	Back                 time.Duration // from the end of an outage to full speed
 	Accepted             int
 	Elapsed              time.Duration // until the last answer
+	PerSecond            []Second      // by when the server decided
 }
+
+// A Second is what a server decided in one.
+type Second struct{ Accepted, Refused int }
 
 // Run simulates one run: w workers for every client, for length, or until
 // jobs requests are done if jobs is not 0. Demand is what the workers would get
@@ -159,10 +163,29 @@ func result(s *Server, m Model, tl *tally, length time.Duration, demand float64)
 		squares += float64(n) * float64(n)
 	}
 	r.Jain = ratio(sum*sum, float64(len(tl.done))*squares)
+	r.PerSecond = perSecond(s.sends, s.refused)
 	if o, ok := s.Limit.(*Outage); ok {
 		r.SentDown, r.Back = afterOutage(s, o)
 	}
 	return r
+}
+
+func perSecond(sends, refused []time.Duration) (per []Second) {
+	at := func(t time.Duration) *Second {
+		for int(t/time.Second) >= len(per) {
+			per = append(per, Second{})
+		}
+		return &per[t/time.Second]
+	}
+	for _, t := range sends {
+		at(t).Accepted++
+	}
+	for _, t := range refused {
+		s := at(t)
+		s.Accepted--
+		s.Refused++
+	}
+	return per
 }
 
 // afterOutage returns what was sent into it, and when after it the sending
