@@ -170,6 +170,11 @@ type Server struct {
 	accepted int
 }
 
+// NewServer returns a Server to be used by itself, which starts now.
+func NewServer(l Limit, lat Latency, seed uint64) *Server {
+	return &Server{Limit: l, Latency: lat, rnd: newRandom(seed), start: time.Now(), end: math.MaxInt64}
+}
+
 // RoundTrip is one request: there, decided, served, and back.
 func (s *Server) RoundTrip(req *http.Request) (*http.Response, error) {
 	if n, ok := req.Context().Value(countKey{}).(*int); ok {

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"github.com/sodahttp/sodahttp/bench"
+	"github.com/sodahttp/sodahttp/transport"
+)
+
+const gib = 1 << 30
+
+// An upload is what one contender made of 1 GiB whose first attempt is answered
+// 503 before it is read.
+type upload struct {
+	name    string
+	peaks   []float64 // bytes of heap above what there was before, by run
+	took    []float64 // seconds
+	outcome string
+}
+
+// uploads measures them in turn, over TCP.
+func uploads(r *run) (all []*upload) {
+	for range r.rounds(3) {
+		for i, c := range bench.Contenders() {
+			if c.Name == "bare" {
+				continue // it does not try again
+			}
+			r.progress("1 GiB up, " + c.Name)
+			if len(all) < i {
+				all = append(all, &upload{name: c.Name})
+			}
+			all[i-1].once(c)
+		}
+	}
+	return all
+}
+
+func (u *upload) once(c bench.Contender) {
+	var attempts atomic.Int32
+	var got atomic.Int64
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if attempts.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, req.Body, make([]byte, 256<<10))
+		got.Store(n)
+	}))
+	defer srv.Close()
+	base := &http.Transport{WriteBufferSize: 64 << 10}
+	defer base.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "PUT", srv.URL+"/resource/abcd-1234.json", content())
+	if err != nil {
+		panic(err)
+	}
+	req.ContentLength = gib
+	req.GetBody = func() (io.ReadCloser, error) { return content(), nil }
+	debug.FreeOSMemory()
+	stop := watchHeap()
+	start := time.Now()
+	resp, err := c.Wrap(base).RoundTrip(req)
+	u.took = append(u.took, time.Since(start).Seconds())
+	u.peaks = append(u.peaks, stop())
+	switch {
+	case err != nil:
+		u.outcome = fmt.Sprintf("fails: %v", bare(err))
+	case resp.StatusCode != 200 || got.Load() != gib:
+		u.outcome = fmt.Sprintf("status %d, %d bytes", resp.StatusCode, got.Load())
+	default:
+		u.outcome = "whole"
+	}
+	if err == nil {
+		resp.Body.Close()
+	}
+	debug.FreeOSMemory()
+}
+
+// bare returns the cause of an error, which names no port.
+func bare(err error) error {
+	for {
+		inner, ok := err.(interface{ Unwrap() error })
+		if !ok || inner.Unwrap() == nil {
+			return err
+		}
+		err = inner.Unwrap()
+	}
+}
+
+// content returns a body of 1 GiB that takes no memory.
+func content() io.ReadCloser { return io.NopCloser(io.LimitReader(blanks{}, gib)) }
+
+// blanks are as many of them as one reads.
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// watchHeap looks at the heap until the function it returns is called, which
+// says how far it grew.
+func watchHeap() func() float64 {
+	runtime.GC()
+	before := heap()
+	quit, peak := make(chan struct{}), make(chan uint64)
+	go func() {
+		var most uint64
+		for {
+			most = max(most, heap())
+			select {
+			case <-quit:
+				peak <- max(most, heap())
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	return func() float64 {
+		close(quit)
+		return float64(<-peak) - float64(before)
+	}
+}
+
+func heap() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// downloads measures 1 GiB that is not cut, with and without Resume.
+func downloads(r *run) (works []work) {
+	for _, kind := range []string{"application/octet-stream", "text/csv"} {
+		r.progress("1 GiB down, " + kind)
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			chunk := make([]byte, 64<<10)
+			blanks{}.Read(chunk)
+			for range gib / len(chunk) {
+				w.Write(chunk)
+			}
+		}))
+		var all []subject
+		for _, c := range []struct {
+			name string
+			rt   http.RoundTripper
+		}{{"http.Transport", &http.Transport{}}, {"Resume", &transport.Resume{Base: &http.Transport{}}}, {"Resume over Transport", &transport.Resume{Base: &transport.Transport{Base: &http.Transport{}}}}} {
+			req, err := http.NewRequest("GET", srv.URL, nil)
+			if err != nil {
+				panic(err)
+			}
+			all = append(all, subject{c.name, func(n int) {
+				for range n {
+					send(c.rt, req)
+				}
+			}})
+		}
+		works = append(works, work{"Download/kind=" + slug(kind), kind, interleave(r.rounds(5), time.Millisecond, all)})
+		srv.Close()
+	}
+	return works
+}
+
+// A cut is what one contender made of a download that is cut once.
+type cut struct {
+	name    string
+	bytes   int64
+	outcome string
+}
+
+// cuts has each contender download 16 MiB that are cut in the middle once.
+func cuts(r *run) (all []cut) {
+	r.progress("downloads that are cut")
+	const size = 16 << 20
+	chosen := append(bench.Contenders(), bench.Contender{Name: "sodahttp with Resume", Wrap: func(base http.RoundTripper) http.RoundTripper {
+		return &transport.Resume{Base: &transport.Transport{Base: base}}
+	}})
+	for _, c := range chosen {
+		first := true
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			if first {
+				first = false
+				w = half{w, new(int64)}
+			}
+			http.ServeContent(w, req, "", time.Time{}, io.NewSectionReader(blanksAt{}, 0, size))
+		}))
+		srv.Config.ErrorLog = discardLog
+		base := &http.Transport{}
+		req, err := http.NewRequest("GET", srv.URL, nil)
+		if err != nil {
+			panic(err)
+		}
+		result := cut{name: c.Name, outcome: "whole"}
+		resp, err := c.Wrap(base).RoundTrip(req)
+		if err == nil {
+			result.bytes, err = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		if err != nil {
+			result.outcome = bare(err).Error()
+		}
+		all = append(all, result)
+		base.CloseIdleConnections()
+		srv.Close()
+	}
+	return all
+}
+
+// half breaks the connection off after 8 MiB.
+type half struct {
+	http.ResponseWriter
+	sent *int64
+}
+
+func (h half) Write(p []byte) (int, error) {
+	if *h.sent += int64(len(p)); *h.sent > 8<<20 {
+		panic(http.ErrAbortHandler)
+	}
+	return h.ResponseWriter.Write(p)
+}
+
+type blanksAt struct{ blanks }
+
+func (b blanksAt) ReadAt(p []byte, _ int64) (int, error) { return b.Read(p) }
