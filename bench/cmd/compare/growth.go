@@ -62,7 +62,7 @@ func overHosts(n int) (all []subject) {
 		reqs = append(reqs, req)
 	}
 	for _, c := range rivals("bare", "sodahttp", "rehttp", "go-retryablehttp") {
-		rt, i := c.Wrap(succeeds()), 0
+		rt, i := c.Wrap(newStub()), 0
 		for _, req := range reqs {
 			send(rt, req)
 		}
@@ -107,7 +107,7 @@ type closedTo string
 
 func (host closedTo) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != string(host) {
-		return succeeds().resp, nil
+		return success(), nil
 	}
 	return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"100"}}, Body: io.NopCloser(strings.NewReader(""))}, nil
 }
@@ -126,7 +126,7 @@ func drained(t *testing.T, r *run, n int) []*series {
 			}
 		}})
 	}
-	got := interleave(r.rounds(5), 20*time.Millisecond, all)
+	got := interleave(r.rounds(3), 20*time.Millisecond, all)
 	for _, s := range got {
 		for i := range s.samples {
 			x := &s.samples[i]
@@ -165,7 +165,7 @@ func (q *quota) RoundTrip(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 429, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(""))}, nil
 		}
 		if q.next.CompareAndSwap(next, then) {
-			return succeeds().resp, nil
+			return success(), nil
 		}
 	}
 }

@@ -42,7 +42,9 @@ func grow(t *testing.T, r *run) {
 	r.printf("%s", growthText)
 }
 
-const growthText = "In the first, the memory of so many hosts no longer fits the processor's caches: nothing else grows. In the second, those who wait hold no lock. In the third, the processor's time until all are served, in virtual time, over the number of callers: a caller of ours is woken for its turn; one of the others tries until it gets through.\n\n"
+const growthText = `In the first, ours leaves the short cut for the one host of the request before: see above. What is more at 10,000 is memory that no longer fits the processor's caches. In the second, so many callers wait out a Retry-After of another host: who waits holds no lock. In the third, of one quota of 1,000/s: the processor's time until all are served, the waits being virtual, over the number of callers: a caller of ours is put in line and woken for its turn; the others try until they get through.
+
+`
 
 // A night is the jobs of a portal's users.
 func portal(t *testing.T, r *run) {

@@ -28,7 +28,7 @@ type part struct {
 
 var parts = []part{
 	{"first", first}, {"retry", retry}, {"parallel", goroutines}, {"upload", up}, {"download", down},
-	{"contract", obligations}, {"throttle", throttle}, {"held", held}, {"windows", windows}, {"short", short},
+	{"contract", obligations}, {"throttle", throttle}, {"held", held}, {"windows", windows}, {"short", short}, {"arrivals", arrivals},
 	{"growth", grow}, {"portal", portal},
 }
 

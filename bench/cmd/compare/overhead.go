@@ -26,13 +26,21 @@ type work struct {
 	all  []*series
 }
 
-// stub answers every request alike.
-type stub struct{ resp *http.Response }
+// stub answers every request with the same response, to one goroutine.
+type stub struct{ resp http.Response }
 
-func (s stub) RoundTrip(*http.Request) (*http.Response, error) { return s.resp, nil }
+func (s *stub) RoundTrip(*http.Request) (*http.Response, error) {
+	s.resp.Body = http.NoBody // some wrap it, again and again
+	return &s.resp, nil
+}
 
-func succeeds() stub {
-	return stub{&http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}}
+func newStub() http.RoundTripper {
+	return &stub{http.Response{StatusCode: 200, Header: http.Header{}}}
+}
+
+// success is a response of its own.
+func success() *http.Response {
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}
 }
 
 // subjects makes one of each contender over a base, by do, which does the
@@ -86,7 +94,7 @@ func send(rt http.RoundTripper, req *http.Request) {
 // firstAttempts measures requests that succeed at once.
 func firstAttempts(r *run) (works []work) {
 	works = append(works, work{"FirstAttempt/work=GET-with-token/over=stub", "GET with an app token, Base that does nothing",
-		interleave(r.rounds(21), 20*time.Millisecond, subjects(func() http.RoundTripper { return succeeds() },
+		interleave(r.rounds(21), 20*time.Millisecond, subjects(newStub,
 			sender("GET", address, 0, "X-App-Token", "abcdefghijklmnopqrstuvwxy")))})
 	for _, kind := range []struct {
 		method string
@@ -98,7 +106,7 @@ func firstAttempts(r *run) (works []work) {
 		}
 		r.progress("first attempt, " + what)
 		works = append(works, work{"FirstAttempt/work=" + kind.method + "/over=stub", what + ", Base that does nothing",
-			interleave(r.rounds(21), 20*time.Millisecond, subjects(func() http.RoundTripper { return succeeds() }, sender(kind.method, address, kind.size)))})
+			interleave(r.rounds(21), 20*time.Millisecond, subjects(newStub, sender(kind.method, address, kind.size)))})
 		for _, proto := range []string{"HTTP/1.1", "HTTP/2"} {
 			srv, base := loopback(proto)
 			works = append(works, work{"FirstAttempt/work=" + kind.method + "/over=" + slug(proto), what + ", loopback TCP, " + proto,
@@ -131,7 +139,7 @@ func parallel(r *run) []work {
 	r.progress("64 goroutines on one Transport")
 	n := rounds(500 * time.Nanosecond)
 	works := []work{{"Parallel/over=busy", "64 goroutines, Base that works for 500 ns", interleave(r.rounds(21), 60*time.Millisecond,
-		subjects(func() http.RoundTripper { return busy{succeeds(), n} }, crowd(sender("GET", address, 0))))}}
+		subjects(func() http.RoundTripper { return busy(n) }, crowd(sender("GET", address, 0))))}}
 	srv, base := loopback("HTTP/1.1")
 	defer srv.Close()
 	return append(works, work{"Parallel/over=http1.1", "64 goroutines, loopback TCP, HTTP/1.1",
@@ -201,7 +209,7 @@ func (f *flaky) RoundTrip(*http.Request) (*http.Response, error) {
 	if f.n++; f.every > 0 && f.n%(f.every+1) == 1 {
 		return &http.Response{Status: "502 Bad Gateway", StatusCode: 502, Header: http.Header{"Content-Type": {"text/html"}}, Body: io.NopCloser(strings.NewReader("<html>502</html>"))}, nil
 	}
-	return succeeds().resp, nil
+	return success(), nil
 }
 
 // twice is the least that a retry can be: a wait, and the request once more.

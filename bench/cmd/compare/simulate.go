@@ -308,3 +308,10 @@ func short(t *testing.T, r *run) {
 	r.standing(all, []figure{share, rej})
 	r.printf("Why: nobody is told the limit, so ours begins slowly and finds it in a few seconds, which is most of a short job. A client that fires everything at once is faster where the burst or the rate takes it, and refused where it does not. What would change it: a limit that is known before, from the last run (`json.Marshal(pacer)`) or from a Limiter.\n\n")
 }
+
+func arrivals(t *testing.T, r *run) {
+	r.progress("outages under a fixed rate")
+	r.printf("### Outages under requests that come at a fixed rate\n\n`go run ./cmd/simulate -arrivals 200 -first 301`: requests come at 200/s, whatever becomes of those before, as people's do. Of the demand of the 30 s, the share that was sent into the outage; how many failed, of how many; and when full speed was back. sodahttp has `policy.Batch()` here, and `policy.Interactive()` in the lines that say so.\n\n```\n")
+	sim.Arrivals(t, &r.text, r.options(""), 200)
+	r.printf("```\n\n")
+}

@@ -8,14 +8,11 @@ import (
 
 // busy answers after keeping a processor for a while, as a Base does that
 // writes a request and reads its answer.
-type busy struct {
-	stub
-	rounds int
-}
+type busy int
 
-func (s busy) RoundTrip(*http.Request) (*http.Response, error) {
-	runtime.KeepAlive(spin(s.rounds))
-	return s.resp, nil
+func (rounds busy) RoundTrip(*http.Request) (*http.Response, error) {
+	runtime.KeepAlive(spin(int(rounds)))
+	return success(), nil
 }
 
 // spin takes a time in proportion to n and touches no memory.
