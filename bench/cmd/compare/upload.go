@@ -78,6 +78,7 @@ func (u *upload) once(c bench.Contender) {
 	u.took = append(u.took, time.Since(start).Seconds())
 	u.peaks = append(u.peaks, stop())
 	switch {
+	case u.outcome != "" && u.outcome != "whole": // one that fails once fails
 	case err != nil:
 		u.outcome = fmt.Sprintf("fails: %v", bare(err))
 	case resp.StatusCode != 200 || got.Load() != gib:
