@@ -10,24 +10,8 @@ import (
 
 	"gonum.org/v1/plot/plotter"
 
-	"github.com/sodahttp/sodahttp/bench"
 	"github.com/sodahttp/sodahttp/bench/sim"
 )
-
-func obligations(_ *testing.T, r *run) {
-	n := 0
-	m, err := bench.Contract(func(name string) {
-		if n++; n%10 == 1 {
-			r.progress("contract, " + strings.ReplaceAll(name, "_", " "))
-		}
-	})
-	if err != nil {
-		panic(err)
-	}
-	r.printf("## The contract\n\nEach check of `sodatest/contract` in a process of its own (`go run ./cmd/contract`). bare is an http.Transport.\n\n")
-	m.Write(&r.text)
-	r.printf("\nresty and heimdall are held to what a RoundTripper owes, which their documentation does not promise. Some of what others fail can be configured away.\n\n")
-}
 
 const letters = "Letters: A token bucket (rate, burst), B fixed window, C sliding log, D a dataset that takes so many queries at once, E a bucket that answers 503, F a capacity that changes, G an outage of 30 s, H no limit, I several clients on one quota, L latency before the limiter, N a server that refuses a share of all requests at random with a 503, whatever their pace. c80 is a round trip of 80 ms; ln is lognormal with a median of 200 ms and a 99th percentile of 2 s; RA means that Retry-After: 1 is sent (in B and C the rest of the window).\n\n"
 
