@@ -39,6 +39,7 @@ type dataset struct {
 	byID     map[string]int // position of the row with this identifier, or with this :id
 	version  int            // counts the writes
 	made     int            // rows made so far, for :id
+	unmade   int            // rows of GenerateRows that are put off; while there are any, rows is empty
 	created  time.Time
 	modified time.Time
 }
@@ -61,27 +62,6 @@ func Dataset(id string, rows []map[string]any) Option {
 
 func newDataset(id string, now time.Time) *dataset {
 	return &dataset{id: id, byID: map[string]int{}, created: now, modified: now}
-}
-
-// GenerateRows returns n rows, always the same ones, with an "id" (a number as
-// Socrata sends it, from "1"), a name, a category, an amount, a bool, a timestamp
-// and a point.
-func GenerateRows(n int) []map[string]any {
-	categories := []string{"Noise", "Street Condition", "Water System", "Heat/Hot Water", "Trees"}
-	day := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
-	rows := make([]map[string]any, max(n, 0))
-	for i := range rows {
-		rows[i] = map[string]any{
-			"id":       strconv.Itoa(i + 1),
-			"name":     fmt.Sprintf("Row %d", i+1),
-			"category": categories[i%len(categories)],
-			"amount":   strconv.FormatFloat(float64(i*37%1000)/4, 'f', 2, 64),
-			"open":     i%3 == 0,
-			"created":  day.Add(time.Duration(i) * time.Hour).Format(timestampLayout),
-			"location": map[string]any{"type": "Point", "coordinates": []any{float64(-7390-i%10) / 100, 40.7}},
-		}
-	}
-	return rows
 }
 
 // find returns the position of the row that is called key, by its identifier or by
@@ -142,13 +122,7 @@ func (d *dataset) take(values map[string]any) row {
 // add appends the row, even if its identifier is there already.
 func (d *dataset) add(in row) row {
 	d.made++
-	if in[":id"] == nil {
-		in[":id"] = rowID(d.made)
-	}
-	if in[":created_at"] == nil {
-		in[":created_at"] = stamp(d.modified)
-	}
-	d.touch(in)
+	d.stamp(in, d.made)
 	d.rows = append(d.rows, in)
 	d.index(len(d.rows) - 1)
 	return in

@@ -136,6 +136,7 @@ func (s *Server) publication(r *http.Request, body []byte, id string) *answer {
 // copy makes a copy of d, and returns its id.
 func (s *Server) copy(d *dataset, schemaOnly bool) string {
 	twin := newDataset(s.nextID(), d.created)
+	d.makeAll()
 	for _, r := range d.rows {
 		twin.add(twin.take(r))
 	}

@@ -19,27 +19,50 @@ func (d *dataset) run(q *query) (*table, *answer) {
 	if a := d.check(q); a != nil {
 		return nil, a
 	}
+	t, fields := &table{}, q.fields
+	switch putOff := d.canPutOff(q); {
+	case q.counts():
+		n := d.unmade
+		if !putOff {
+			n = len(d.matches(q))
+		}
+		name := q.fields[0].alias
+		t.rows, fields = q.cut([]row{{name: strconv.Itoa(n)}}), []field{{name: name}}
+	case putOff:
+		t.rows = d.window(q)
+	default:
+		t.rows = d.matches(q)
+		slices.SortStableFunc(t.rows, func(a, b row) int { return d.compareRows(q.order, a, b) })
+		t.rows = q.cut(t.rows)
+	}
+	for _, f := range fields {
+		d.project(t, f)
+	}
+	return t, nil
+}
+
+// counts reports whether q asks for count(*).
+func (q *query) counts() bool { return q.fields[0].name == "count(*)" }
+
+// matches returns the rows that q is about, in the order in which they came.
+func (d *dataset) matches(q *query) []row {
+	d.makeAll()
 	var rows []row
 	for _, r := range d.rows {
 		if !slices.ContainsFunc(q.where, func(c condition) bool { return !d.holds(c, r) }) {
 			rows = append(rows, r)
 		}
 	}
-	if q.fields[0].name == "count(*)" {
-		name := q.fields[0].alias
-		count := row{name: strconv.Itoa(len(rows))}
-		rows, q = []row{count}, &query{fields: []field{{name: name}}, limit: q.limit, offset: q.offset}
-	}
-	slices.SortStableFunc(rows, func(a, b row) int { return d.compareRows(q.order, a, b) })
+	return rows
+}
+
+// cut returns what q's OFFSET and LIMIT leave of rows.
+func (q *query) cut(rows []row) []row {
 	rows = rows[min(q.offset, len(rows)):]
 	if q.limit >= 0 {
 		rows = rows[:min(q.limit, len(rows))]
 	}
-	t := &table{rows: rows}
-	for _, f := range q.fields {
-		d.project(t, f)
-	}
-	return t, nil
+	return rows
 }
 
 // project adds the columns that f selects.

@@ -59,6 +59,6 @@ func (d *dataset) view() *answer {
 		"publicationAppendEnabled": false, "publicationDate": created, "publicationGroup": 1, "publicationStage": "published",
 		"indexUpdatedAt": modified, "rowsUpdatedAt": modified, "rowsUpdatedBy": "user-0001", "viewLastModified": modified,
 		"rights": []string{"read"}, "tableId": 1, "tags": []string{}, "totalTimesRated": 0, "viewCount": 0, "viewType": "tabular",
-		"rowCount": strconv.Itoa(len(d.rows)),
+		"rowCount": strconv.Itoa(len(d.rows) + d.unmade),
 	}) + "\n")}
 }

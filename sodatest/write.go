@@ -52,6 +52,7 @@ func (d *dataset) write(r *http.Request, body []byte) *answer {
 	if bad != nil { // all or nothing
 		return bad
 	}
+	d.makeAll()
 	d.begin()
 	if r.Method == http.MethodPut {
 		d.rows, d.byID = nil, map[string]int{}
@@ -108,6 +109,7 @@ func (s *Server) resourceRow(r *http.Request, body []byte, id, name string) *ans
 	if d == nil {
 		return missing(id)
 	}
+	d.makeAll()
 	i, found := d.find(key)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
