@@ -1,0 +1,105 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// A config is what to export, and how.
+type config struct {
+	Portal  *url.URL      // scheme and host; nil is the demonstration
+	Dataset string        // 4x4 id
+	Format  string        // csv or jsonl
+	Out     string        // the file to make
+	Page    int           // rows in a request
+	Workers int           // requests at once
+	RPS     float64       // most requests per second; 0 sets no limit of ours
+	Token   string        // application token; may be empty
+	Resume  bool          // go on where an earlier run stopped
+	Restart bool          // begin anew if the data changes meanwhile
+	Grace   time.Duration // for pages under way when a signal comes
+
+	Base http.RoundTripper // to the portal; if nil, net/http's own
+}
+
+// parse reads the flags. It prints the help that is asked for, and no error.
+func parse(args []string, stderr io.Writer) (*config, error) {
+	c := new(config)
+	flags := flag.NewFlagSet("batch", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	domain := flags.String("domain", "", "`host` of the portal, such as data.cityofnewyork.us, or its URL; none is the demonstration")
+	flags.StringVar(&c.Dataset, "dataset", "", "4x4 `id` of the data set, such as uczf-rk3c")
+	flags.StringVar(&c.Format, "format", "jsonl", "csv or jsonl, an object a line")
+	flags.StringVar(&c.Out, "out", "", "`file` to make; the default is <dataset>.<format>")
+	flags.IntVar(&c.Page, "page", 0, "`rows` in a request; the default is 10000, and 200 in the demonstration")
+	flags.IntVar(&c.Workers, "workers", 8, "requests at `once`; Socrata takes 15 for one data set, from all its users together")
+	flags.Float64Var(&c.RPS, "rps", 0, "most `requests` per second, if you know a limit; without it one is learned")
+	flags.StringVar(&c.Token, "token", "", "app `token`; all users of this machine can see it in ps, so better set SODA_APP_TOKEN")
+	flags.BoolVar(&c.Resume, "resume", false, "go on where an earlier run stopped; where there was none, begin")
+	flags.BoolVar(&c.Restart, "restart", false, "begin anew if the data changes meanwhile, up to 3 times, instead of failing")
+	flags.DurationVar(&c.Grace, "grace", 10*time.Second, "`time` for pages under way after the first Ctrl-C or SIGTERM")
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stderr, "usage: batch [flags]\n\nBatch exports a data set of a Socrata portal.\n\n")
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = errors.New("there are no arguments, only flags") // and it may be a token in the wrong place
+	}
+	if err == nil {
+		err = c.complete(*domain)
+	}
+	return c, err
+}
+
+var fourByFour = regexp.MustCompile(`^[a-z0-9]{4}-[a-z0-9]{4}$`)
+
+// complete checks the flags and fills in their defaults.
+func (c *config) complete(domain string) (err error) {
+	c.Token = cmp.Or(c.Token, os.Getenv("SODA_APP_TOKEN"))
+	if domain == "" {
+		c.demonstrate()
+	} else if c.Portal, err = portal(domain); err != nil {
+		return err
+	}
+	c.Page = cmp.Or(c.Page, 10_000)
+	c.Out = cmp.Or(c.Out, c.Dataset+"."+c.Format)
+	switch {
+	case !fourByFour.MatchString(c.Dataset):
+		return errors.New("-dataset wants a 4x4 id, such as uczf-rk3c")
+	case c.Format != "csv" && c.Format != "jsonl":
+		return errors.New("-format is csv or jsonl")
+	case c.Page < 1 || c.Workers < 1 || c.Workers > 1000 || c.RPS < 0 || c.Grace < 0:
+		return errors.New("-page and -workers begin at 1, -rps and -grace at 0; -workers ends at 1000")
+	case c.Token != "" && c.Portal != nil && c.Portal.Scheme == "http" && !loopback(c.Portal.Hostname()):
+		return errors.New("a token over plain http can be read by all on the way: use https")
+	}
+	return nil
+}
+
+// portal makes a URL of a host, or of the URL of one.
+func portal(domain string) (*url.URL, error) {
+	if !strings.Contains(domain, "://") {
+		domain = "https://" + domain
+	}
+	u, err := url.Parse(domain)
+	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, errors.New("-domain wants a host, such as data.cityofnewyork.us")
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}

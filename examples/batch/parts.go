@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/gofrs/flock"
+)
+
+// A parts is the folder of an unfinished export: its plan, and a file for each
+// page that is there. What has its name there is whole and on the disk, so
+// that the list of names is all the checkpoint it takes.
+type parts struct {
+	dir  string
+	lock *flock.Flock
+}
+
+const (
+	planFile   = "plan.json"
+	doneSuffix = ".done" // of the folder's name, once the file is there
+)
+
+// finished reports whether a run has made the file out, and was killed before it
+// could remove the folder.
+func finished(out string) bool {
+	left, err := os.Stat(out + ".parts" + doneSuffix)
+	_, working := os.Stat(out + ".parts")
+	return err == nil && left.IsDir() && errors.Is(working, fs.ErrNotExist)
+}
+
+// openParts takes the folder for the file out, so that no second run can, and
+// removes what earlier runs left behind that is of no worth.
+func openParts(out string) (*parts, error) {
+	p := &parts{dir: out + ".parts"}
+	if err := os.RemoveAll(p.dir + doneSuffix); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(p.dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	p.lock = flock.New(filepath.Join(p.dir, "lock"))
+	switch ok, err := p.lock.TryLock(); {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, fmt.Errorf("another run is at work in %s", p.dir)
+	}
+	return p, nil
+}
+
+// close lets another run have the folder.
+func (p *parts) close() error { return p.lock.Close() }
+
+// plan returns the plan, and whether there is one.
+func (p *parts) plan() (pl plan, ok bool, err error) {
+	data, err := os.ReadFile(filepath.Join(p.dir, planFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return pl, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &pl)
+	}
+	return pl, err == nil, err
+}
+
+// begin takes all pages away and writes down the plan.
+func (p *parts) begin(pl plan) error {
+	if err := p.clear(); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(pl, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(filepath.Join(p.dir, planFile), func(w io.Writer) error {
+		_, err := io.Copy(w, bytes.NewReader(data))
+		return err
+	})
+}
+
+// clear takes the plan away, and then the pages: those without a plan count for
+// nothing.
+func (p *parts) clear() error {
+	if err := os.Remove(filepath.Join(p.dir, planFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := syncDir(p.dir); err != nil {
+		return err
+	}
+	names, err := filepath.Glob(filepath.Join(p.dir, "*.part*"))
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
+}
+
+// part returns the name of page n.
+func (p *parts) part(n int) string { return filepath.Join(p.dir, fmt.Sprintf("%08d.part", n)) }
+
+// have returns the sizes of the pages that are there.
+func (p *parts) have() (map[int]int64, error) {
+	entries, err := os.ReadDir(p.dir)
+	have := map[int]int64{}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".part")
+		n, bad := strconv.Atoi(name)
+		if !ok || bad != nil {
+			continue
+		}
+		info, e := e.Info()
+		if e != nil {
+			return nil, e
+		}
+		have[n] = info.Size()
+	}
+	return have, err
+}
+
+// finish gives the folder up for good: first its name, so that a run that comes
+// after a crash in the middle of this does not take it for unfinished.
+func (p *parts) finish() error {
+	done := p.dir + doneSuffix
+	if err := os.Rename(p.dir, done); err != nil {
+		return err
+	}
+	if err := syncDir(filepath.Dir(p.dir)); err != nil {
+		return err
+	}
+	return os.RemoveAll(done)
+}
