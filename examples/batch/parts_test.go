@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sodahttp/sodahttp/sodatest"
+)
+
+// crashes has what a power cut can leave behind, at each step of a run. w.Out has
+// all pages when it is called, the file not yet.
+var crashes = []struct {
+	name     string
+	leave    func(t *testing.T, w *world, j *joiner)
+	requests int // that the next run makes
+}{
+	{"before the plan", func(t *testing.T, w *world, j *joiner) {
+		remove(t, filepath.Join(j.parts.dir, planFile)) // and pages of an older plan are there
+	}, 6},
+	{"while the plan is written", func(t *testing.T, w *world, j *joiner) {
+		write(t, filepath.Join(j.parts.dir, planFile+".tmp"), `{"ho`)
+	}, 0},
+	{"while a page is written", func(t *testing.T, w *world, j *joiner) {
+		remove(t, j.parts.part(3))
+		write(t, j.parts.part(3)+".tmp", `{"amount"`)
+	}, 1},
+	{"before the file", func(t *testing.T, w *world, j *joiner) {}, 0},
+	{"while the file is written", func(t *testing.T, w *world, j *joiner) {
+		write(t, w.Out+".tmp", "{}\n{}\n")
+	}, 0},
+	{"after the file", func(t *testing.T, w *world, j *joiner) {
+		if err := j.join(t.Context(), w.Out); err != nil {
+			t.Fatal(err)
+		}
+	}, 0},
+	{"while the pages are removed", func(t *testing.T, w *world, j *joiner) {
+		if err := j.join(t.Context(), w.Out); err != nil {
+			t.Fatal(err)
+		}
+		remove(t, j.parts.part(2))
+		if err := os.Rename(j.parts.dir, j.parts.dir+doneSuffix); err != nil {
+			t.Fatal(err)
+		}
+	}, 0},
+}
+
+func remove(t *testing.T, name string) {
+	t.Helper()
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCrashes(t *testing.T) {
+	for _, tt := range crashes {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const rows = 1000
+				w := newWorld(t, sodatest.Generated(sodatest.SampleID, rows))
+				j := w.pagesOnly(t)
+				tt.leave(t, w, j)
+				if err := j.parts.close(); err != nil {
+					t.Fatal(err)
+				}
+				before := len(w.srv.Requests())
+				w.Resume = true
+				if got := w.run(t.Context()); got != exitDone {
+					t.Fatalf("exit status %d:\n%s", got, &w.out)
+				}
+				w.checkFile(t, rows)
+				if n := len(w.srv.Requests()) - before; n != tt.requests {
+					t.Errorf("%d requests, want %d", n, tt.requests)
+				}
+			})
+		})
+	}
+}
+
+// pagesOnly gets all pages, and does not join them.
+func (w *world) pagesOnly(t *testing.T) *joiner {
+	t.Helper()
+	p, err := openParts(w.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{w.config, w.srv.Client(), p, newTally(), io.Discard}
+	pl, err := w.newPlan(t.Context(), j.client)
+	if err == nil {
+		err = p.begin(pl)
+	}
+	if err == nil {
+		err = j.pages(t.Context(), t.Context(), pl)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w.Out+".pace.json", `{"version":1}`)
+	return &joiner{plan: pl, parts: p}
+}
+
+func TestOneRunAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+		w.Resume = true
+		p := w.pagesOnly(t).parts
+		if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "another run is at work in ") {
+			t.Errorf("exit status %d:\n%s", got, &w.out)
+		}
+		if err := p.close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.run(t.Context()); got != exitDone {
+			t.Errorf("exit status %d:\n%s", got, &w.out)
+		}
+	})
+}
+
+// A page that is not what it was when it was written is no page of the file.
+func TestJoinChecks(t *testing.T) {
+	for _, tt := range []struct{ name, format, page, says string }{
+		{"rows are missing", "jsonl", "{}\n", "the pages have 801 rows in all, and should have 1000"},
+		{"rows of CSV are missing", "csv", `"amount","category","created","id","location","name","open"` + "\n\"1\"\n", "the pages have 801 rows in all"},
+		{"another header", "csv", "\"a\"\n\"1\"\n", "page 1: its header is another"},
+		{"no header", "csv", "", "page 1: the header of the CSV: EOF"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+				w.Format = tt.format
+				j := w.pagesOnly(t)
+				defer j.parts.close()
+				write(t, j.parts.part(1), tt.page)
+				if err := j.join(t.Context(), w.Out); err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("the error is %v", err)
+				}
+				for _, name := range []string{w.Out, w.Out + ".tmp"} {
+					if _, err := os.Stat(name); !errors.Is(err, os.ErrNotExist) {
+						t.Errorf("%s is there", name)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestNoRows(t *testing.T) {
+	for format, want := range map[string]string{"jsonl": "", "csv": "\"amount\"\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t,
+				sodatest.Dataset(sodatest.SampleID, nil),
+				sodatest.Every(2, sodatest.Reply{Body: map[string]string{"jsonl": "[]\n", "csv": "\"amount\""}[format]}))
+			w.Format = format
+			if got := w.run(t.Context()); got != exitDone {
+				t.Fatalf("%s: exit status %d:\n%s", format, got, &w.out)
+			}
+			if got, err := os.ReadFile(w.Out); err != nil || string(got) != want {
+				t.Errorf("%s: the file is %q (%v)", format, got, err)
+			}
+		})
+	}
+}
