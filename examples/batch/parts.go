@@ -46,6 +46,9 @@ func openParts(out string) (*parts, error) {
 	if err := os.Mkdir(p.dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
+	if err := syncDir(filepath.Dir(p.dir)); err != nil {
+		return nil, err
+	}
 	p.lock = flock.New(filepath.Join(p.dir, "lock"))
 	switch ok, err := p.lock.TryLock(); {
 	case err != nil:
