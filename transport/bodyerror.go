@@ -13,7 +13,7 @@ import (
 type BodyError struct {
 	Good    int64 // how many bytes were delivered; they are right
 	Changed bool  // the server has other data now: begin again
-	Tries   int   // how often it was asked for again since the last byte
+	Tries   int   // how often it was asked for again since enough had come; see Resume.MaxAttempts
 	Err     error // the first error of reading
 	Last    error // what ended the attempts to go on; an *Error if they were given up
 }
@@ -37,9 +37,9 @@ func (e *BodyError) Error() string {
 	case e.Changed:
 		text += ", and the data has changed since"
 	case e.Tries == 1:
-		text += "; asked again once without one more byte"
+		text += "; asked again once without enough more"
 	case e.Tries > 1:
-		text += fmt.Sprintf("; asked again %d times without one more byte", e.Tries)
+		text += fmt.Sprintf("; asked again %d times without enough more", e.Tries)
 	}
 	if e.Last != nil {
 		text += ": " + trimmed(e.Last)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -30,4 +31,13 @@ func contentRange(values []string) (start, end, total int64, err error) {
 		return 0, 0, 0, bad
 	}
 	return start, end, total, nil
+}
+
+// length returns how long the body of a 200 is to be, or -1. A Content-Length of
+// 0 with a body is a Base's that did not set it.
+func length(resp *http.Response) int64 {
+	if resp.ContentLength == 0 || resp.Uncompressed {
+		return -1
+	}
+	return resp.ContentLength
 }

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,18 +28,19 @@ func newPlan(req *http.Request) *policy.Run {
 // nothing if it is not to be.
 func (b *wholeBody) again() (wait time.Duration, err error) {
 	b.swap(http.NoBody)
-	req := b.request()
+	req, err := b.request()
+	if err != nil {
+		return -1, err
+	}
 	b.asked = time.Now()
-	resp, err := b.base.RoundTrip(req)
+	resp, err := sound(b.base.RoundTrip(req))
 	if err != nil {
 		return b.refused(req, err)
 	}
 	if resp.Request == nil {
 		resp.Request = req
 	}
-	if resp.Body == nil {
-		resp.Body = http.NoBody
-	}
+	resp.Body = &lasting{ReadCloser: resp.Body}
 	b.swap(resp.Body) // Close reaches it from now on
 	if !joins(resp) {
 		wait, err = b.answered(req, resp)
@@ -98,6 +101,19 @@ func (b *wholeBody) judge(o classify.Outcome, resp *http.Response, err error) (w
 	return -1, &Error{Err: classify.RedactError(err), History: []Attempt{a}}
 }
 
+// context returns one that ends with the caller's, and with Close.
+func (b *wholeBody) context() context.Context {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.cancel == nil {
+		b.ctx, b.cancel = context.WithCancel(b.req.Context())
+	}
+	if b.isClosed() {
+		b.cancel()
+	}
+	return b.ctx
+}
+
 // swap closes the body and puts another in its place, closed too if the caller
 // has closed the whole.
 func (b *wholeBody) swap(body io.ReadCloser) {
@@ -105,17 +121,20 @@ func (b *wholeBody) swap(body io.ReadCloser) {
 	defer b.mu.Unlock()
 	b.body.Close()
 	b.body = body
-	select {
-	case <-b.closed:
+	if b.isClosed() {
 		b.body.Close()
-	default:
 	}
 }
 
 // request returns the request without what would change its answer, for the
 // rest only where that can be trusted.
-func (b *wholeBody) request() *http.Request {
-	r := *b.req
+func (b *wholeBody) request() (r *http.Request, err error) {
+	r = b.req.WithContext(b.context())
+	if r.Body != nil && r.Body != http.NoBody {
+		if r.Body, err = r.GetBody(); err != nil {
+			return nil, err
+		}
+	}
 	r.Header = b.req.Header.Clone()
 	if r.Header == nil {
 		r.Header = make(http.Header)
@@ -126,8 +145,11 @@ func (b *wholeBody) request() *http.Request {
 	if b.ranges && b.good > 0 {
 		r.Header.Set("Range", fmt.Sprintf("bytes=%d-", b.good))
 		r.Header.Set("If-Range", b.first.Header.Get("Etag"))
+		if len(r.Header["Accept-Encoding"]) == 0 {
+			r.Header.Set("Accept-Encoding", "identity") // net/http asks for gzip and undoes it, but not of parts
+		}
 	}
-	return &r
+	return r, nil
 }
 
 // joins reports whether resp may have the body, or say something of it.
@@ -143,16 +165,22 @@ func (b *wholeBody) join(resp *http.Response) error {
 		if err := b.same(resp); err != nil {
 			return err
 		}
-		return b.skip(resp.Body)
+		if err := b.skip(resp.Body); err != nil {
+			return err
+		}
+		b.total = max(b.total, length(resp))
+		return nil
 	}
-	err := fmt.Errorf("sodahttp: the server has no bytes from %d on", b.good)
+	total, err := int64(-1), fmt.Errorf("sodahttp: the server has no bytes from %d on", b.good)
 	if resp.StatusCode == http.StatusPartialContent {
-		err = b.part(resp)
+		total, err = b.part(resp)
 	}
 	if err != nil {
 		b.ranges = false // not to be trusted with parts
+		return err
 	}
-	return err
+	b.total = total
+	return nil
 }
 
 // changedError says that the data is not what it was.
@@ -170,33 +198,41 @@ func changedHeader(name, was, is string) error {
 
 // same holds a second answer to the validators of the first.
 func (b *wholeBody) same(resp *http.Response) error {
-	for _, name := range []string{"Etag", "X-Soda2-Truth-Last-Modified", "Last-Modified", "Content-Encoding"} {
+	for _, name := range []string{"Etag", "X-Soda2-Truth-Last-Modified", "Last-Modified"} {
 		was, is := b.first.Header.Get(name), resp.Header.Get(name)
 		if was != "" && was != is {
 			return changedHeader(name, was, is)
 		}
 	}
-	if was, is := b.first.ContentLength, resp.ContentLength; was >= 0 && is >= 0 && was != is {
+	if was, is := coding(b.first.Header), coding(resp.Header); was != is {
+		return changedHeader("Content-Encoding", cmp.Or(was, "none"), is)
+	}
+	if was, is := b.total, length(resp); was >= 0 && is >= 0 && was != is {
 		return changedHeader("Content-Length", fmt.Sprint(was), fmt.Sprint(is))
 	}
 	return nil
 }
 
-// part checks a 206: it must be the rest of the same body, and nothing else.
-func (b *wholeBody) part(resp *http.Response) error {
+// part checks a 206: it must be the rest of the same body, and nothing else. It
+// returns the length of the whole.
+func (b *wholeBody) part(resp *http.Response) (total int64, err error) {
 	if was, is := b.first.Header.Get("Etag"), resp.Header.Get("Etag"); was != is {
-		return changedHeader("Etag", was, is)
+		return 0, changedHeader("Etag", was, is)
+	}
+	// A part need not repeat the header, but what it says has to fit.
+	if is := coding(resp.Header); resp.Uncompressed || is != "" && is != coding(b.first.Header) {
+		return 0, fmt.Errorf("sodahttp: the server sent a part in another Content-Encoding %q", is)
 	}
 	start, end, total, err := contentRange(resp.Header.Values("Content-Range"))
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case start != b.good, end != total-1,
-		b.first.ContentLength >= 0 && total != b.first.ContentLength,
+		b.total >= 0 && total != b.total,
 		resp.ContentLength >= 0 && resp.ContentLength != end-start+1:
-		return fmt.Errorf("sodahttp: asked for the bytes from %d on, the server sent %q", b.good, resp.Header.Get("Content-Range"))
+		return 0, fmt.Errorf("sodahttp: asked for the bytes from %d on, the server sent %q", b.good, resp.Header.Get("Content-Range"))
 	}
-	return nil
+	return total, nil
 }
 
 // skip passes over what was delivered, if it is what was delivered.

@@ -5,12 +5,14 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"math/rand/v2"
+	"mime"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -245,13 +247,16 @@ func TestResumeIsNotFooled(t *testing.T) {
 		{"a 206 of another length", part{206, `ETag: "one"; Content-Range: bytes 6-11/12`, "World!"}, whole, false, ""},
 		{"a 206 without Content-Range", part{206, `ETag: "one"; Content-Type: multipart/byteranges`, "--x"}, whole, false, ""},
 		{"a 206 with two", part{206, `ETag: "one"; Content-Range: bytes 6-10/11; Content-Range: bytes 6-10/11`, "World"}, whole, false, ""},
+		{"a 206 in another coding", part{206, `ETag: "one"; Content-Range: bytes 6-10/11; Content-Encoding: gzip`, "\x1f\x8bzzz"}, whole, false, ""},
+		{"a 206 in no coding", part{206, `ETag: "one"; Content-Range: bytes 6-10/11; Content-Encoding: identity`, "World"}, whole, false, ""},
 		{"a 206 of other data", part{206, `ETag: "two"; Content-Range: bytes 6-10/11`, "Earth"}, "Hello ", true, `, and the data has changed since: its Etag was "one" and is "two"`},
 		{"a 200 of other data", part{200, `ETag: "two"`, "Hello Earth"}, "Hello ", true, `, and the data has changed since: its Etag was "one" and is "two"`},
 		{"a 200 without its ETag", part{200, ``, whole}, "Hello ", true, `, and the data has changed since: its Etag was "one" and is gone`},
 		{"a 200 that differs though its ETag does not", part{200, `ETag: "one"`, "Howdy World"}, "Hello ", true, `, and the data has changed since: its first 6 bytes were others`},
+		{"a 200 in another coding", part{200, `ETag: "one"; Content-Encoding: gzip`, whole}, "Hello ", true, `, and the data has changed since: its Content-Encoding was none and is gzip`},
 		{"a 200 that is shorter", part{200, `ETag: "one"`, "Hell"}, "Hello ", true, `, and the data has changed since: its length was 6 bytes or more and is less`},
-		{"a 416", part{416, `ETag: "one"; Content-Range: bytes */11`, ""}, "Hello ", false, `; asked again 2 times without one more byte: socrata: GET http://data.test/: 416 requested range not satisfiable`},
-		{"a 404", part{404, ``, ""}, "Hello ", false, `; asked again once without one more byte: socrata: GET http://data.test/: 404 not found`},
+		{"a 416", part{416, `ETag: "one"; Content-Range: bytes */11`, ""}, "Hello ", false, `; asked again 2 times without enough more: socrata: GET http://data.test/: 416 requested range not satisfiable`},
+		{"a 404", part{404, ``, ""}, "Hello ", false, `; asked again once without enough more: socrata: GET http://data.test/: 404 not found`},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -316,7 +321,7 @@ func TestResumeGivesUpWithoutProgress(t *testing.T) {
 		if string(b) != "some" || !errors.As(err, &e) || e.Changed || e.Tries != 5 || e.Last != io.ErrUnexpectedEOF || n != 6 {
 			t.Errorf("got %q, %+v after %d requests, want 1 and 5 without progress", b, err, n)
 		}
-		if want := "sodahttp: the body was cut after 4 good bytes (unexpected EOF); asked again 5 times without one more byte: unexpected EOF"; err.Error() != want {
+		if want := "sodahttp: the body was cut after 4 good bytes (unexpected EOF); asked again 5 times without enough more: unexpected EOF"; err.Error() != want {
 			t.Errorf("it says\n%q, want\n%q", err, want)
 		}
 		if _, again := resp.Body.Read(make([]byte, 1)); again != err {
@@ -619,6 +624,7 @@ func FuzzTail(f *testing.F) {
 	f.Add("application/json", `[{"a":"{"}`+inBand, 1)
 	f.Add("application/json", `[{"error":true,"message":"m"}]`, 100)
 	f.Add("text/csv", strings.Repeat("a,b\n", 20_000)+inBand, 0)
+	f.Add("application/json", "\ufeff {\"{\":\":1,\",\":[\":[{\"error\":true,\"message\":\"}\"}]}\n", 3)
 	f.Fuzz(func(t *testing.T, kind, body string, size int) {
 		if size < 0 || size > 1<<16 {
 			return
@@ -641,7 +647,12 @@ func FuzzTail(f *testing.F) {
 		if err == nil && string(got) != body || !strings.HasPrefix(body, string(got)) {
 			t.Errorf("got %q, %v of %q", got, err, body)
 		}
-		if err != nil && !strings.HasSuffix(strings.TrimRight(body, " \t\r\n"), "}") {
+		asJSON, _, _ := mime.ParseMediaType(kind)
+		if asJSON == "application/json" || strings.HasSuffix(asJSON, "+json") {
+			if err != nil && json.Valid([]byte(strings.TrimPrefix(body, "\ufeff"))) {
+				t.Errorf("%q was taken for an error: %v", body, err)
+			}
+		} else if err != nil && !strings.HasSuffix(strings.TrimRight(body, " \t\r\n"), "}") {
 			t.Errorf("%q was taken for an error: %v", body, err)
 		}
 	})
