@@ -33,8 +33,8 @@ func cutOnce(next func(r *http.Request, n int) (*http.Response, error)) (base ba
 	}, func() int { return n }
 }
 
-// readCut reads a body through rt and returns its error, and how long it took.
-func readCut(t *testing.T, rt http.RoundTripper, ctx context.Context) (error, time.Duration) {
+// readCut reads a body through rt and returns how long that took, and its error.
+func readCut(t *testing.T, rt http.RoundTripper, ctx context.Context) (time.Duration, error) {
 	t.Helper()
 	resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
 	if err != nil {
@@ -43,7 +43,7 @@ func readCut(t *testing.T, rt http.RoundTripper, ctx context.Context) (error, ti
 	defer resp.Body.Close()
 	start := time.Now()
 	_, err = io.Copy(io.Discard, resp.Body)
-	return err, time.Since(start)
+	return time.Since(start), err
 }
 
 func TestResumeIsNeverEarly(t *testing.T) {
@@ -84,7 +84,7 @@ func TestResumeIsNeverEarly(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, row.within)
 					defer cancel()
 				}
-				err, took := readCut(t, &transport.Resume{Base: base}, ctx)
+				took, err := readCut(t, &transport.Resume{Base: base}, ctx)
 				if row.says == "" {
 					if err != nil || requests() != 2 {
 						t.Errorf("got %v after %d requests", err, requests())
@@ -135,7 +135,7 @@ func TestResumeDoesNotMultiplyThePolicy(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				base, requests := cutOnce(row.then)
-				err, took := readCut(t, &transport.Resume{Base: &transport.Transport{Base: base, Policy: row.policy}}, t.Context())
+				took, err := readCut(t, &transport.Resume{Base: &transport.Transport{Base: base, Policy: row.policy}}, t.Context())
 				var e *transport.BodyError
 				var last *transport.Error
 				if !errors.As(err, &e) || e.Tries != 1 || !errors.As(e.Last, &last) || !strings.Contains(err.Error(), row.says) || took > row.most {
@@ -164,7 +164,7 @@ func TestResumeDoesNotInsist(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			base, requests := cutOnce(func(*http.Request, int) (*http.Response, error) { return nil, row.err })
-			err, _ := readCut(t, &transport.Resume{Base: base}, t.Context())
+			_, err := readCut(t, &transport.Resume{Base: base}, t.Context())
 			var e *transport.BodyError
 			if !errors.As(err, &e) || !errors.Is(e.Last, row.err) || e.Tries != row.requests || requests() != row.requests {
 				t.Errorf("%s: got %v after %d requests, want %d", row.name, err, requests(), row.requests)
@@ -182,7 +182,7 @@ func TestResumeOfAnAcceptedExport(t *testing.T) {
 			}
 			return answer(200, "something"), nil
 		})
-		if err, _ := readCut(t, &transport.Resume{Base: base}, t.Context()); err != nil || requests() != 3 {
+		if _, err := readCut(t, &transport.Resume{Base: base}, t.Context()); err != nil || requests() != 3 {
 			t.Errorf("got %v after %d requests", err, requests())
 		}
 	})
