@@ -10,7 +10,6 @@ import (
 type hand struct {
 	turns   []time.Time // the earliest time of each, in order
 	n       int         // how many were last asked for
-	lost    bool        // some of them were not used in time
 	last    time.Time   // when the last caller was let through
 	checked time.Time   // when Redis was last asked for a pause
 	again   time.Time   // when to ask for turns again, if there were none
@@ -50,7 +49,7 @@ func (l *Limiter) together(ctx context.Context) (went bool, err error) {
 func (l *Limiter) discard() {
 	now, h := time.Now(), &l.hand
 	for len(h.turns) > 0 && now.Sub(h.turns[0]) > l.late() {
-		h.turns, h.lost = h.turns[1:], true
+		h.turns = h.turns[1:]
 	}
 }
 
@@ -68,10 +67,10 @@ func (l *Limiter) sharedBurst() int { return (l.burst() + 1) / 2 }
 func (l *Limiter) draw() bool {
 	h := &l.hand
 	n := 1
-	if !h.lost && time.Since(h.last) < l.interval() {
+	if time.Since(h.last) < l.interval() {
 		n = max(min(2*h.n, int(l.Rate*ahead.Seconds()), mostGet), 1)
 	}
-	h.n, h.lost = n, false
+	h.n = n
 	g, err := ask(l, func(ctx context.Context) (grant, error) { return l.store.take(ctx, n) })
 	now := time.Now()
 	switch {

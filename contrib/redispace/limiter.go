@@ -30,8 +30,8 @@
 //     under way by then is under way.
 //   - While Redis cannot be asked, the sum of all shares is what the server sees.
 //     A process that is cut off from Redis while others are not comes on top.
-//   - What processes wait for is one line. That of a process has an order, first
-//     in, first out; between processes turns are by who asked first.
+//   - If Redis loses its memory, what was taken ahead is given away once more:
+//     for up to 10 s there may be twice the rate.
 package redispace
 
 import (

@@ -277,5 +277,8 @@ func TestAlone(t *testing.T) {
 		if err := l.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
+		if err := l.Wait(t.Context()); err != nil || time.Since(start) > 1010*time.Millisecond {
+			t.Errorf("the next got a turn after %v, %v", time.Since(start), err)
+		}
 	})
 }

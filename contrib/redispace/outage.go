@@ -70,12 +70,9 @@ func (l *Limiter) whatOfRedis() (down error, settling bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := &l.outage
-	if o.err != nil {
-		l.hand.turns = nil // the order in which they were taken may be lost
-		if !o.probing && !time.Now().Before(o.probeAt) {
-			o.probing = true
-			go l.probe()
-		}
+	if o.err != nil && !o.probing && !time.Now().Before(o.probeAt) {
+		o.probing = true
+		go l.probe()
 	}
 	return o.err, time.Now().Before(o.settled)
 }

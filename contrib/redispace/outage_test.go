@@ -125,3 +125,24 @@ func TestFailClosed(t *testing.T) {
 		})
 	}
 }
+
+// TestOneOutageIsOneNews: whoever meets it.
+func TestOneOutageIsOneNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fl := newFleet(1, &Limiter{Rate: 100})
+		l, news := fl.limiters[0], 0
+		l.OnRedis = func(error) { news++ }
+		deaf := make(chan struct{})
+		fl.fake.set(nil, deaf)
+		go l.Pause(100 * time.Millisecond)
+		for range 2 {
+			if err := l.Wait(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if news != 1 {
+			t.Errorf("told %d times", news)
+		}
+		close(deaf)
+	})
+}

@@ -51,8 +51,8 @@ func TestPauseWithoutRedis(t *testing.T) {
 		fl := newFleet(2, &Limiter{Rate: 100})
 		fl.fake.set(errGone, nil)
 		start := time.Now()
-		for range 2 { // the second time nobody asks Redis
-			if err := fl.limiters[0].Pause(6 * time.Second); !errors.Is(err, ErrRedis) || !errors.Is(err, errGone) {
+		for _, d := range []time.Duration{6 * time.Second, time.Second} { // the second time nobody asks Redis
+			if err := fl.limiters[0].Pause(d); !errors.Is(err, ErrRedis) || !errors.Is(err, errGone) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -64,6 +64,23 @@ func TestPauseWithoutRedis(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		time.Sleep(time.Second) // for the probe
+	})
+}
+
+// TestPauseOfWhoSleeps: a turn that comes in a pause is none.
+func TestPauseOfWhoSleeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &Limiter{Rate: 0.1, Burst: 1}
+		start := time.Now()
+		time.AfterFunc(9*time.Second, func() { l.Pause(5 * time.Second) })
+		for range 2 {
+			if err := l.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took < 14*time.Second {
+			t.Errorf("sent after %v", took)
+		}
 	})
 }
 
