@@ -209,6 +209,18 @@ func TestQuotaIsKept(t *testing.T) {
 	quotaKept(t, srv)
 }
 
+// TestBurst takes at once what half of Burst allows, and no more.
+func TestBurst(t *testing.T) {
+	l := &redispace.Limiter{Client: startRedis(t).client(t), Rate: 0.01, Burst: 9}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for i := range 6 {
+		if err := l.Wait(ctx); (err == nil) != (i < 5) {
+			t.Errorf("request %d: %v", i+1, err)
+		}
+	}
+}
+
 // TestRedisIsKilled in the middle of the work, and comes back without a memory.
 func TestRedisIsKilled(t *testing.T) {
 	r := startRedis(t)
