@@ -80,7 +80,7 @@ type Limiter struct {
 	Share float64
 
 	// Timeout is how long Redis may take for an answer, whatever the timeouts of
-	// Client are. 0 or less means 250 ms.
+	// Client are. 0 or less means 500 ms.
 	Timeout time.Duration
 
 	// MaxPause bounds how long one answer of the server can pause everybody. 0
@@ -201,7 +201,7 @@ func sleepUntil(ctx context.Context, then time.Time) error {
 
 const (
 	defaultShare    = 1.0 / 4
-	defaultTimeout  = 250 * time.Millisecond
+	defaultTimeout  = 500 * time.Millisecond
 	defaultMaxPause = time.Hour
 	defaultBurst    = 100 * time.Millisecond // of Rate
 	fastest         = 1e6                    // a second: faster is no limit

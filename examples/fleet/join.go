@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// join is the command: it puts the pages together.
+func join(ctx context.Context, args []string, out io.Writer) error {
+	var j job
+	f := j.flags("join")
+	to := f.String("out", "rows.csv", "the `file` to write")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	p, err := j.load()
+	if err != nil {
+		return err
+	}
+	if n := j.missing(p); n > 0 {
+		return later("%d of %d pages are missing", n, p.pages())
+	}
+	sum := sha256.New()
+	err = writeFile(*to, func(w io.Writer) error { return j.append(ctx, p, io.MultiWriter(w, sum)) })
+	if err != nil {
+		return err
+	}
+	leftovers, _ := filepath.Glob(filepath.Join(j.dir, ".tmp-*")) // of workers that were killed
+	for _, name := range leftovers {
+		os.Remove(name)
+	}
+	fmt.Fprintf(out, "%d rows, sha256 %x\n", p.Rows, sum.Sum(nil))
+	return nil
+}
+
+// append writes all pages, with the header of the first.
+func (j *job) append(ctx context.Context, p *plan, w io.Writer) error {
+	var header []byte
+	for page := range p.pages() {
+		if ctx.Err() != nil {
+			return later("stopped")
+		}
+		b, err := os.ReadFile(j.part(page))
+		if err != nil {
+			return err
+		}
+		rows, n, err := scan(bytes.NewReader(b))
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", j.part(page), err)
+		case rows != p.rowsOf(page):
+			return fmt.Errorf("%s has %d rows, and should have %d", j.part(page), rows, p.rowsOf(page))
+		case page == 0:
+			header = b[:n]
+			if _, err := w.Write(header); err != nil {
+				return err
+			}
+		case !bytes.Equal(header, b[:n]):
+			return fmt.Errorf("%s has other columns than the first page", j.part(page))
+		}
+		if _, err := w.Write(b[n:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/policy"
+	"github.com/sodahttp/sodahttp/transport"
+)
+
+// A plan is what is to be exported. It is in the directory of the job.
+type plan struct {
+	Portal   string `json:"portal"`
+	Dataset  string `json:"dataset"`
+	PageRows int    `json:"page_rows"`
+	Rows     int    `json:"rows"`
+	Modified string `json:"modified"` // as the portal says
+}
+
+func (p *plan) pages() int { return (p.Rows + p.PageRows - 1) / p.PageRows }
+
+// rowsOf returns how many rows a page has.
+func (p *plan) rowsOf(page int) int { return min(p.PageRows, p.Rows-page*p.PageRows) }
+
+// queue is the name of the job's queue: the same plan has the same.
+func (p *plan) queue() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%+v", *p))
+	return fmt.Sprintf("fleet-%x", sum[:8])
+}
+
+func (p *plan) url(soql url.Values, format string) string {
+	return p.Portal + "/resource/" + p.Dataset + "." + format + "?" + soql.Encode()
+}
+
+var fourByFour = regexp.MustCompile(`^[a-z0-9]{4}-[a-z0-9]{4}$`)
+
+// planPages is the command.
+func planPages(ctx context.Context, args []string, out io.Writer) error {
+	var j job
+	var p plan
+	f := j.flags("plan")
+	f.StringVar(&p.Portal, "portal", "", "the `URL` of the portal")
+	f.StringVar(&p.Dataset, "dataset", "", "the `id` of the data set, such as abcd-1234")
+	f.IntVar(&p.PageRows, "page", 1000, "how many `rows` a page has")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	portal, err := url.Parse(p.Portal)
+	if err != nil || portal.Host == "" || !fourByFour.MatchString(p.Dataset) || p.PageRows < 1 {
+		return errors.New("it needs -portal https://data.example.gov, -dataset abcd-1234 and a -page of at least 1")
+	}
+	if err := p.count(ctx, portal.Host); err != nil {
+		return err
+	}
+	if err := j.save(&p); err != nil {
+		return err
+	}
+	return j.enqueue(ctx, &p, out)
+}
+
+// count asks the portal how many rows there are, and since when.
+func (p *plan) count(ctx context.Context, host string) error {
+	client := &http.Client{Transport: &transport.StatusErrors{Base: &transport.Transport{
+		Base:   &transport.AppToken{Token: os.Getenv("SODA_APP_TOKEN"), Host: host},
+		Policy: policy.Batch(),
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(url.Values{"$select": {"count(*)"}}, "json"), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return judge(err)
+	}
+	defer resp.Body.Close()
+	var answer []struct{ Count string }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || len(answer) != 1 {
+		return fmt.Errorf("the portal does not say how many rows there are: %w", err)
+	}
+	p.Modified = resp.Header.Get("X-SODA2-Truth-Last-Modified")
+	p.Rows, err = strconv.Atoi(answer[0].Count)
+	return err
+}
+
+// judge tells what may pass from what will not.
+func judge(err error) error {
+	var last *transport.Error
+	if errors.As(err, &last) && last.History[len(last.History)-1].Class != classify.Final {
+		return later("%w", classify.RedactError(err))
+	}
+	return classify.RedactError(err)
+}
+
+// save writes p, unless there is a plan: then it must be the same.
+func (j *job) save(p *plan) error {
+	old, err := j.load()
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return err
+	case *old != *p:
+		return fmt.Errorf("%s has the plan of another job, or the data set has changed since: use another -dir", j.dir)
+	default:
+		return nil
+	}
+	if err := os.MkdirAll(j.dir, 0o777); err != nil {
+		return err
+	}
+	return writeFile(j.planFile(), func(w io.Writer) error { return json.NewEncoder(w).Encode(p) })
+}
+
+func (j *job) load() (*plan, error) {
+	b, err := os.ReadFile(j.planFile())
+	if err != nil {
+		return nil, err
+	}
+	p := new(plan)
+	if err := json.Unmarshal(b, p); err != nil || p.PageRows < 1 || p.Rows < 0 {
+		return nil, fmt.Errorf("%s is no plan", j.planFile())
+	}
+	return p, nil
+}
+
+// enqueue puts the pages that are missing into the queue. The name of a task is
+// its page, so the queue has none twice.
+func (j *job) enqueue(ctx context.Context, p *plan, out io.Writer) error {
+	redis, err := j.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	queue, client, inspector := p.queue(), asynq.NewClientFromRedisClient(redis), asynq.NewInspectorFromRedisClient(redis)
+	there, added := 0, 0
+	for page := range p.pages() {
+		if j.has(page) {
+			there++
+			continue
+		}
+		id := strconv.Itoa(page)
+		_, err := client.EnqueueContext(ctx, asynq.NewTask("page", []byte(id)), asynq.TaskID(id), asynq.Queue(queue), asynq.MaxRetry(10))
+		switch {
+		case err == nil:
+			added++
+		case !errors.Is(err, asynq.ErrTaskIDConflict):
+			return later("the queue does not take page %d: %w", page, err)
+		}
+	}
+	again := 0
+	q, err := look(inspector, queue)
+	if err == nil && q != nil {
+		again, err = inspector.RunAllArchivedTasks(queue) // those that were given up
+	}
+	if err != nil {
+		return later("the queue cannot be asked: %w", err)
+	}
+	fmt.Fprintf(out, "%d rows in %d pages: %d are there, %d added, %d to be tried again\n", p.Rows, p.pages(), there, added, again)
+	return nil
+}
