@@ -42,7 +42,7 @@ func work(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&w.limit.Burst, "burst", 0, "how many `requests` the portal takes at once; 0: what -rps gives in 100 ms")
 	f.Float64Var(&w.limit.Share, "share", 0.25, "the `part` of -rps for this worker while Redis is away: one over their number")
 	f.BoolVar(&w.limit.FailClosed, "closed", false, "send nothing while Redis is away")
-	f.IntVar(&w.concurrency, "concurrency", 4, "how many `pages` at once")
+	f.IntVar(&w.concurrency, "concurrency", 8, "how many `pages` at once")
 	f.DurationVar(&w.drain, "drain", 25*time.Second, "how long SIGTERM lets pages be finished")
 	if err := f.Parse(args); err != nil {
 		return err
