@@ -38,7 +38,6 @@ func TestMain(m *testing.M) {
 // A stage is a Redis, a portal and a job, each of its own.
 type stage struct {
 	t      *testing.T
-	redis  *exec.Cmd
 	client *redis.Client
 	job    job
 	plan   *plan
@@ -394,6 +393,42 @@ func TestNoRedis(t *testing.T) {
 	} {
 		if got := run(strings.Fields(row.args)); got != row.status {
 			t.Errorf("%s: status %d, want %d", row.args, got, row.status)
+		}
+	}
+}
+
+// TestJoinLooks has pages in the directory that are not what was planned.
+func TestJoinLooks(t *testing.T) {
+	for _, row := range []struct{ name, second, says string }{
+		{"right", "a,b\n3,\"x\ny\"\n", "3 rows, sha256"},
+		{"a row too few", "a,b\n", "has 0 rows, and should have 1"},
+		{"a row too many", "a,b\n3,3\n4,4\n", "has 2 rows"},
+		{"another header", "a,c\n3,3\n", "other columns"},
+		{"no CSV", "a,b\n\"3", "page-000001.csv: parse error on line 2"},
+		{"empty", "", "no CSV"},
+	} {
+		dir := t.TempDir()
+		j, p := job{dir: dir}, &plan{Portal: "http://portal.test", Dataset: "abcd-1234", PageRows: 2, Rows: 3}
+		if err := j.save(p); err != nil {
+			t.Fatal(err)
+		}
+		for page, text := range []string{"a,b\n1,1\n2,2\n", row.second} {
+			if err := os.WriteFile(j.part(page), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out strings.Builder
+		file := filepath.Join(dir, "rows.csv")
+		if err := join(t.Context(), []string{"-dir", dir, "-out", file}, &out); err != nil {
+			out.WriteString(err.Error())
+			if _, err := os.Stat(file); err == nil {
+				t.Errorf("%s: there is a file", row.name)
+			}
+		} else if b, _ := os.ReadFile(file); string(b) != "a,b\n1,1\n2,2\n3,\"x\ny\"\n" {
+			t.Errorf("%s: joined %q", row.name, b)
+		}
+		if !strings.Contains(out.String(), row.says) {
+			t.Errorf("%s: %q", row.name, out.String())
 		}
 	}
 }
