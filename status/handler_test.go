@@ -260,7 +260,7 @@ type waiter time.Duration
 
 func (w waiter) Wait(context.Context) error { time.Sleep(time.Duration(w)); return nil }
 
-// TestSeveralTransports: two requests of the same number are two.
+// TestSeveralTransports: two requests of the same number and context are two.
 func TestSeveralTransports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		page := &status.Handler{Slow: time.Nanosecond}
@@ -268,12 +268,7 @@ func TestSeveralTransports(t *testing.T) {
 			rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: &pace.Pacer{Off: true}, Base: baseFunc(func(*http.Request) (*http.Response, error) {
 				return answer(503), nil
 			})}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			req, _ := http.NewRequestWithContext(odd{ctx, []int{i}}, "GET", fmt.Sprintf("http://data.test/%d", i), nil)
-			if i == 0 {
-				req = req.WithContext(ctx)
-			}
+			req, _ := http.NewRequest("GET", fmt.Sprintf("http://data.test/%d", i), nil)
 			go rt.RoundTrip(req)
 		}
 		time.Sleep(time.Millisecond)
@@ -282,12 +277,6 @@ func TestSeveralTransports(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 	})
-}
-
-// odd is a context that is no key for a map.
-type odd struct {
-	context.Context
-	_ []int
 }
 
 func TestMemoryIsBounded(t *testing.T) {

@@ -2,9 +2,7 @@ package status
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -34,20 +32,13 @@ type log struct {
 	slow   recent
 }
 
-// A callKey tells requests apart. Transports count theirs from 1, each its own,
-// and are told apart by the contexts of the requests.
+// A callKey tells requests apart. Transports count theirs from 1, each its own.
 type callKey struct {
-	ctx  context.Context
+	from *transport.Transport
 	call uint64
 }
 
-func keyOf(e transport.Event) callKey {
-	k := callKey{e.Context, e.Call}
-	if k.ctx != nil && !reflect.ValueOf(k.ctx).Comparable() {
-		k.ctx = nil
-	}
-	return k
-}
+func keyOf(e transport.Event) callKey { return callKey{e.From, e.Call} }
 
 // A request is what is known of one.
 type request struct {

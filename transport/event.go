@@ -32,6 +32,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Context context.Context // of the request; nil for a PaceChanged
 	Kind    EventKind
+	From    *Transport    // which tells; nil if it is another, such as Resume
 	Call    uint64        // the request, counted by its Transport from 1; 0 if it is none of a Transport's
 	Next    policy.Action // what follows an AttemptDone; the attempt tells after what wait
 	Good    int64         // how many bytes of the body were delivered before the cut of a BodyResumed
@@ -138,6 +139,7 @@ func (t *Transport) settled(req, sent *http.Request, resp *http.Response, pass *
 	if t.OnEvent != nil {
 		t.OnEvent(Event{
 			Context: req.Context(),
+			From:    t,
 			Call:    t.calls.Add(1),
 			first:   settled{sent, resp, pass.sent, pass.queued, time.Since(pass.sent)},
 		})
@@ -149,7 +151,7 @@ func (t *Transport) settled(req, sent *http.Request, resp *http.Response, pass *
 func (c *call) tell(kind EventKind, next policy.Action) {
 	if c.t.OnEvent != nil {
 		last := c.history[len(c.history)-1]
-		c.t.OnEvent(Event{Context: c.req.Context(), Kind: kind, Call: c.number, Next: next, attempt: &last})
+		c.t.OnEvent(Event{Context: c.req.Context(), Kind: kind, From: c.t, Call: c.number, Next: next, attempt: &last})
 	}
 }
 

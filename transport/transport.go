@@ -167,7 +167,7 @@ func (t *Transport) pacer() *pace.Pacer {
 	}
 	p := new(pace.Pacer)
 	if t.OnEvent != nil {
-		p.OnEvent = func(e pace.Event) { t.OnEvent(Event{Kind: PaceChanged, Pace: e}) }
+		p.OnEvent = func(e pace.Event) { t.OnEvent(Event{Kind: PaceChanged, From: t, Pace: e}) }
 	}
 	t.own.CompareAndSwap(nil, p)
 	return t.own.Load()
