@@ -191,7 +191,7 @@ func (p *page) Lists() (lists []list) {
 	}
 	name := "Failed or slow"
 	if len(p.Requests) == 0 {
-		name = "No request failed or was slow"
+		name = "No request failed or was slow to its end"
 	}
 	return append(lists, list{name, p.Requests})
 }

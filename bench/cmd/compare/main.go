@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 )
@@ -44,10 +45,18 @@ func main() {
 	flag.BoolVar(&r.quick, "quick", false, "few rounds, seeds and servers, to see that all works")
 	flag.StringVar(&r.docs, "docs", "", `folder to write to (default "../docs" if all is done)`)
 	flag.Parse()
+	pattern, err := regexp.Compile(*chosen)
+	if err == nil && !slices.ContainsFunc(parts, func(p part) bool { return pattern.MatchString(p.name) }) {
+		err = fmt.Errorf("-parts %q is none of:%s", *chosen, names)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	// synctest needs a *testing.T, and testing.Main makes one.
 	os.Args = os.Args[:1]
 	testing.Main(func(_, _ string) (bool, error) { return true, nil },
-		[]testing.InternalTest{{Name: "compare", F: func(t *testing.T) { r.all(t, regexp.MustCompile(*chosen)) }}}, nil, nil)
+		[]testing.InternalTest{{Name: "compare", F: func(t *testing.T) { r.all(t, pattern) }}}, nil, nil)
 }
 
 // A run is one run of the command.
