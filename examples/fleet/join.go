@@ -26,7 +26,7 @@ func join(ctx context.Context, args []string, out io.Writer) error {
 		return later("%d of %d pages are missing", n, p.pages())
 	}
 	sum := sha256.New()
-	err = writeFile(*to, func(w io.Writer) error { return j.append(ctx, p, io.MultiWriter(w, sum)) })
+	err = writeFile(*to, func(w io.Writer) error { return j.counted(ctx, p, io.MultiWriter(w, sum)) })
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,31 @@ func join(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// append writes all pages, with the header of the first.
+// counted writes all pages, and counts the rows of what they are together.
+func (j *job) counted(ctx context.Context, p *plan, w io.Writer) error {
+	if p.pages() == 0 {
+		return nil
+	}
+	r, all := io.Pipe()
+	appended := make(chan error, 1)
+	go func() {
+		err := j.append(ctx, p, io.MultiWriter(w, all))
+		all.CloseWithError(err)
+		appended <- err
+	}()
+	rows, _, err := scan(r)
+	r.CloseWithError(err)
+	if failed := <-appended; failed != nil {
+		return failed
+	}
+	if err == nil && rows != p.Rows {
+		err = fmt.Errorf("the pages have %d rows together, and should have %d", rows, p.Rows)
+	}
+	return err
+}
+
+// append writes all pages, with the header of the first. Each ends with a line
+// break, so that the next does not go on in its last row.
 func (j *job) append(ctx context.Context, p *plan, w io.Writer) error {
 	var header []byte
 	for page := range p.pages() {
@@ -62,6 +86,9 @@ func (j *job) append(ctx context.Context, p *plan, w io.Writer) error {
 			}
 		case !bytes.Equal(header, b[:n]):
 			return fmt.Errorf("%s has other columns than the first page", j.part(page))
+		}
+		if b[len(b)-1] != '\n' {
+			b = append(b, '\n')
 		}
 		if _, err := w.Write(b[n:]); err != nil {
 			return err

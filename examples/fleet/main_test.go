@@ -397,6 +397,26 @@ func TestNoRedis(t *testing.T) {
 	}
 }
 
+// TestJoinBreaksLines: a page may end without a line break, and its last row is
+// still a row.
+func TestJoinBreaksLines(t *testing.T) {
+	dir := t.TempDir()
+	j := job{dir: dir}
+	if err := j.save(&plan{Portal: "http://portal.test", Dataset: "abcd-1234", PageRows: 2, Rows: 3}); err != nil {
+		t.Fatal(err)
+	}
+	for page, text := range []string{"a,b\n1,1\n2,2", "a,b\n3,3"} {
+		if err := os.WriteFile(j.part(page), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "rows.csv")
+	err := join(t.Context(), []string{"-dir", dir, "-out", file}, io.Discard)
+	if b, _ := os.ReadFile(file); err != nil || string(b) != "a,b\n1,1\n2,2\n3,3\n" {
+		t.Errorf("joined %q, %v", b, err)
+	}
+}
+
 // TestJoinLooks has pages in the directory that are not what was planned.
 func TestJoinLooks(t *testing.T) {
 	for _, row := range []struct{ name, second, says string }{
