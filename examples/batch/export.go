@@ -26,9 +26,12 @@ const restarts = 3 // for -restart: data that changes all the time has no whole
 // export makes the file. After asked ends no page is begun, and those under way
 // have c.Grace; what is there by then stays for another run.
 func (c *config) export(asked context.Context, stdout, stderr io.Writer) (err error) {
-	if c.Resume && finished(c.Out) {
+	if info, err := os.Stat(c.Out); err == nil && info.IsDir() {
+		return fmt.Errorf("-out %s is a folder, and has to be a file", c.Out)
+	}
+	if c.Resume && c.finished() {
 		fmt.Fprintln(stdout, "an earlier run has finished", c.Out)
-		return os.RemoveAll(c.Out + ".parts" + doneSuffix)
+		return removeDone(c.Out + ".parts" + doneSuffix)
 	}
 	parts, err := openParts(c.Out)
 	if err != nil {

@@ -28,12 +28,18 @@ const (
 	doneSuffix = ".done" // of the folder's name, once the file is there
 )
 
-// finished reports whether a run has made the file out, and was killed before it
-// could remove the folder.
-func finished(out string) bool {
-	left, err := os.Stat(out + ".parts" + doneSuffix)
-	_, working := os.Stat(out + ".parts")
-	return err == nil && left.IsDir() && errors.Is(working, fs.ErrNotExist)
+// finished reports whether a run with the flags of c has made the file, and was
+// killed before it could remove the folder.
+func (c *config) finished() bool {
+	dir := c.Out + ".parts"
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if _, err := os.Stat(c.Out); err != nil {
+		return false
+	}
+	pl, ok, err := (&parts{dir: dir + doneSuffix}).plan()
+	return err == nil && ok && pl.fits(c) == nil
 }
 
 // openParts takes the folder for the file out, so that no second run can, and
@@ -135,6 +141,19 @@ func (p *parts) finish() error {
 		return err
 	}
 	if err := syncDir(filepath.Dir(p.dir)); err != nil {
+		return err
+	}
+	return removeDone(done)
+}
+
+// removeDone removes a folder that was given up. The plan goes last: it tells a
+// run that comes after a crash what the file is.
+func removeDone(done string) error {
+	names, err := filepath.Glob(filepath.Join(done, "*.part*"))
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(name))
+	}
+	if err := errors.Join(err, syncDir(done)); err != nil {
 		return err
 	}
 	return os.RemoveAll(done)

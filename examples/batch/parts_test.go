@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -86,6 +87,56 @@ func TestCrashes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A folder that was given up tells that the file is there only if it is, and is
+// of this export.
+func TestNotFinished(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, w *world, done string){
+		"an empty folder":            func(t *testing.T, w *world, done string) {},
+		"an empty folder and a file": func(t *testing.T, w *world, done string) { write(t, w.Out, "{}\n") },
+		"no file": func(t *testing.T, w *world, done string) {
+			write(t, filepath.Join(done, planFile), planText(w, w.Dataset))
+		},
+		"a file of another export": func(t *testing.T, w *world, done string) {
+			write(t, w.Out, "{}\n")
+			write(t, filepath.Join(done, planFile), planText(w, "abcd-9999"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+				w.Resume = true
+				done := w.Out + ".parts" + doneSuffix
+				if err := os.Mkdir(done, 0o777); err != nil {
+					t.Fatal(err)
+				}
+				leave(t, w, done)
+				if got := w.run(t.Context()); got != exitDone {
+					t.Fatalf("exit status %d:\n%s", got, &w.out)
+				}
+				w.checkFile(t, 1000)
+			})
+		})
+	}
+}
+
+// A folder cannot be replaced by the file: that is said before the night.
+func TestOutIsAFolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+		if err := os.Mkdir(w.Out, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "is a folder") || len(w.srv.Requests()) > 0 {
+			t.Errorf("exit status %d, %d requests:\n%s", got, len(w.srv.Requests()), &w.out)
+		}
+	})
+}
+
+// planText is a plan of 1000 rows.
+func planText(w *world, dataset string) string {
+	return fmt.Sprintf(`{"host":%q,"dataset":%q,"format":%q,"page":%d,"rows":1000}`, w.Portal.Host, dataset, w.Format, w.Page)
 }
 
 // pagesOnly gets all pages, and does not join them.
