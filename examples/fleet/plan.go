@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/hibiken/asynq"
 
@@ -57,11 +59,16 @@ func planPages(ctx context.Context, args []string, out io.Writer) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	portal, err := url.Parse(p.Portal)
-	if err != nil || portal.Host == "" || !fourByFour.MatchString(p.Dataset) || p.PageRows < 1 {
+	if !fourByFour.MatchString(p.Dataset) || p.PageRows < 1 {
 		return errors.New("it needs -portal https://data.example.gov, -dataset abcd-1234 and a -page of at least 1")
 	}
-	if err := p.count(ctx, portal.Host); err != nil {
+	token := os.Getenv("SODA_APP_TOKEN")
+	portal, err := origin(p.Portal, token)
+	if err != nil {
+		return err
+	}
+	p.Portal = portal.String()
+	if err := p.count(ctx, portal.Host, token); err != nil {
 		return err
 	}
 	if err := j.save(&p); err != nil {
@@ -70,10 +77,28 @@ func planPages(ctx context.Context, args []string, out io.Writer) error {
 	return j.enqueue(ctx, &p, out)
 }
 
+// origin returns the URL of a portal, which everybody may see: there is no more
+// to it than a scheme and a host. No error shows what else there was.
+func origin(portal, token string) (*url.URL, error) {
+	u, err := url.Parse(portal)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http",
+		u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("-portal wants a scheme and a host and nothing else, such as https://data.example.gov")
+	case token != "" && u.Scheme == "http" && !loopback(u.Hostname()):
+		return nil, errors.New("a token over plain http can be read by all on the way: use https")
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
 // count asks the portal how many rows there are, and since when.
-func (p *plan) count(ctx context.Context, host string) error {
+func (p *plan) count(ctx context.Context, host, token string) error {
 	client := &http.Client{Transport: &transport.StatusErrors{Base: &transport.Transport{
-		Base:   &transport.AppToken{Token: os.Getenv("SODA_APP_TOKEN"), Host: host},
+		Base:   &transport.AppToken{Token: token, Host: host},
 		Policy: policy.Batch(),
 	}}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(url.Values{"$select": {"count(*)"}}, "json"), nil)
@@ -85,13 +110,27 @@ func (p *plan) count(ctx context.Context, host string) error {
 		return judge(err)
 	}
 	defer resp.Body.Close()
-	var answer []struct{ Count string }
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || len(answer) != 1 {
+	p.Modified = resp.Header.Get("X-SODA2-Truth-Last-Modified")
+	if p.Rows, err = readCount(resp.Body); err != nil {
 		return fmt.Errorf("the portal does not say how many rows there are: %w", err)
 	}
-	p.Modified = resp.Header.Get("X-SODA2-Truth-Last-Modified")
-	p.Rows, err = strconv.Atoi(answer[0].Count)
-	return err
+	return nil
+}
+
+// readCount reads [{"count":"17"}].
+func readCount(r io.Reader) (int, error) {
+	var answer []struct{ Count string }
+	if err := json.NewDecoder(r).Decode(&answer); err != nil {
+		return 0, err
+	}
+	if len(answer) != 1 {
+		return 0, fmt.Errorf("the answer has %d rows, and should have 1", len(answer))
+	}
+	n, err := strconv.Atoi(answer[0].Count)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("the count is %.40q", answer[0].Count)
+	}
+	return n, nil
 }
 
 // judge tells what may pass from what will not.

@@ -64,11 +64,11 @@ func work(ctx context.Context, args []string, out io.Writer) error {
 
 // dial makes the client, which is all that paces and repeats requests.
 func (w *worker) dial(redis *redis.Client) error {
-	portal, err := url.Parse(w.plan.Portal)
-	if err != nil {
-		return err
-	}
 	token := os.Getenv("SODA_APP_TOKEN")
+	portal, err := origin(w.plan.Portal, token)
+	if err != nil {
+		return fmt.Errorf("%s: %w", w.planFile(), err)
+	}
 	w.limit.Client, w.limit.Key, w.limit.OnRedis = redis, portal.Host+" "+token, w.hearOfRedis
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.MaxIdleConnsPerHost = w.concurrency
