@@ -115,7 +115,7 @@ func (j *job) once(asked, ctx context.Context, stdout io.Writer) error {
 
 // pages gets the pages that are missing.
 func (j *job) pages(asked, ctx context.Context, plan plan) error {
-	have, err := j.parts.have()
+	have, err := j.parts.have(plan, j.log)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,18 @@ func copyRows(format string, w io.Writer, r io.Reader) (rows int, err error) {
 	return copyLines(w, r)
 }
 
+// countRows counts the rows of a page that copyRows wrote, and its bytes.
+func countRows(format string, r io.Reader) (rows int, size int64, err error) {
+	if format == "csv" {
+		var c csvCounter
+		size, err = io.Copy(&c, r)
+		return c.records - 1, size, err
+	}
+	var c lineCounter
+	size, err = io.Copy(&c, r)
+	return int(c), size, err
+}
+
 // copyLines makes a line of each object of a JSON array.
 func copyLines(w io.Writer, r io.Reader) (rows int, err error) {
 	dec := json.NewDecoder(r)

@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"time"
 )
 
 // A joiner writes the pages one after the other into the file that was asked for.
@@ -19,7 +20,6 @@ type joiner struct {
 
 	sum    hash.Hash // of what was written
 	size   int64
-	rows   int
 	header []byte // of the CSV
 }
 
@@ -33,47 +33,46 @@ func (j *joiner) join(ctx context.Context, out string) error {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if err := j.add(w, n); err != nil {
+			rows, err := j.add(w, n)
+			if err != nil {
 				return fmt.Errorf("page %d: %w", n, err)
 			}
-		}
-		if j.rows != j.plan.Rows {
-			return fmt.Errorf("the pages have %d rows in all, and should have %d", j.rows, j.plan.Rows)
+			if want := j.plan.rowsOf(n); rows != want { // it had them when the run began, or when it was written
+				return &tryLater{time.Now(), fmt.Errorf("%s has %d rows, and should have %d", j.parts.part(n), rows, want)}
+			}
 		}
 		return nil
 	})
 }
 
-// add writes page n.
-func (j *joiner) add(w io.Writer, n int) error {
+// add writes page n, and returns how many rows it has.
+func (j *joiner) add(w io.Writer, n int) (int, error) {
 	f, err := os.Open(j.parts.part(n))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	if j.plan.Format != "csv" {
 		var rows lineCounter
 		err := j.copy(io.MultiWriter(w, &rows), f)
-		j.rows += int(rows)
-		return err
+		return int(rows), err
 	}
 	page := bufio.NewReader(f)
 	header, err := cutHeader(page)
 	switch {
 	case err != nil:
-		return fmt.Errorf("the header of the CSV: %w", err)
+		return 0, fmt.Errorf("the header of the CSV: %w", err)
 	case n == 0:
 		j.header = header
 		if err := j.copy(w, bytes.NewReader(header)); err != nil {
-			return err
+			return 0, err
 		}
 	case !bytes.Equal(j.header, header):
-		return errors.New("its header is another than that of page 0")
+		return 0, errors.New("its header is another than that of page 0")
 	}
 	var rows csvCounter
 	err = j.copy(io.MultiWriter(w, &rows), page)
-	j.rows += rows.records
-	return err
+	return rows.records, err
 }
 
 func (j *joiner) copy(w io.Writer, r io.Reader) error {

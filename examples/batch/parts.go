@@ -77,7 +77,13 @@ func (p *parts) plan() (pl plan, ok bool, err error) {
 	if err == nil {
 		err = json.Unmarshal(data, &pl)
 	}
-	return pl, err == nil, err
+	if err == nil {
+		err = pl.check()
+	}
+	if err != nil {
+		return pl, false, fmt.Errorf("%s is no plan: %w; remove that folder to begin anew", filepath.Join(p.dir, planFile), err)
+	}
+	return pl, true, nil
 }
 
 // begin takes all pages away and writes down the plan.
@@ -114,23 +120,44 @@ func (p *parts) clear() error {
 // part returns the name of page n.
 func (p *parts) part(n int) string { return filepath.Join(p.dir, fmt.Sprintf("%08d.part", n)) }
 
-// have returns the sizes of the pages that are there.
-func (p *parts) have() (map[int]int64, error) {
+// have returns the sizes of the pages of pl that are there. One that does not
+// have its rows, as a disk may leave it, is removed to be fetched again.
+func (p *parts) have(pl plan, log io.Writer) (map[int]int64, error) {
 	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return nil, err
+	}
 	have := map[int]int64{}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".part")
 		n, bad := strconv.Atoi(name)
-		if !ok || bad != nil {
+		if !ok || bad != nil || n < 0 || n >= pl.pages() || e.Name() != filepath.Base(p.part(n)) {
 			continue
 		}
-		info, e := e.Info()
-		if e != nil {
-			return nil, e
+		rows, size, err := p.count(pl.Format, n)
+		if err == nil && rows != pl.rowsOf(n) {
+			fmt.Fprintf(log, "batch: %s has %d rows, and should have %d: it is removed, and fetched again\n", p.part(n), max(rows, 0), pl.rowsOf(n))
+			if err := os.Remove(p.part(n)); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		have[n] = info.Size()
+		if err != nil {
+			return nil, err
+		}
+		have[n] = size
 	}
-	return have, err
+	return have, nil
+}
+
+// count reads page n.
+func (p *parts) count(format string, n int) (rows int, size int64, err error) {
+	f, err := os.Open(p.part(n))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	return countRows(format, f)
 }
 
 // finish gives the folder up for good: first its name, so that a run that comes

@@ -134,6 +134,67 @@ func TestOutIsAFolder(t *testing.T) {
 	})
 }
 
+// A page that was cut off on the disk is named and had again.
+func TestTornPages(t *testing.T) {
+	for _, format := range []string{"jsonl", "csv"} {
+		for _, left := range []float64{0, 0.5, 1} { // of the page; 1 is without its last byte
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+				w.Format, w.Resume = format, true
+				j := w.pagesOnly(t)
+				if err := j.parts.close(); err != nil {
+					t.Fatal(err)
+				}
+				page, err := os.ReadFile(j.parts.part(3))
+				if err != nil {
+					t.Fatal(err)
+				}
+				write(t, j.parts.part(3), string(page[:int(left*float64(len(page)-1))]))
+				write(t, j.parts.part(77), "no page of this export\n")
+				before := len(w.srv.Requests())
+				if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), "00000003.part has ") {
+					t.Fatalf("exit status %d:\n%s", got, &w.out)
+				}
+				if format == "jsonl" {
+					w.checkFile(t, 1000)
+				} else if sum(t, w.Out) != plainCSV(t, 1000) {
+					t.Error("the file is not the portal's CSV")
+				}
+				if n := len(w.srv.Requests()) - before; n != 1 {
+					t.Errorf("%d requests, want 1", n)
+				}
+			})
+		}
+	}
+}
+
+// A plan that can be none is named, with what to do.
+func TestOddPlans(t *testing.T) {
+	for _, text := range []string{
+		"",
+		"null",
+		`{"page":200,"rows":-5}`,
+		`{"page":200,"rows":1e18}`,
+		`{"page":200,"rows":1000000000000000000}`,
+		`{"page":0,"rows":1000}`,
+		`{"page":-1,"rows":1000}`,
+		`{"page":1,"rows":9223372036854775807}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+			w.Resume = true
+			if err := os.Mkdir(w.Out+".parts", 0o777); err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Join(w.Out+".parts", planFile)
+			write(t, name, text)
+			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), name+" is no plan: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") {
+				t.Errorf("%s: exit status %d:\n%s", text, got, &w.out)
+			}
+		})
+	}
+}
+
 // planText is a plan of 1000 rows.
 func planText(w *world, dataset string) string {
 	return fmt.Sprintf(`{"host":%q,"dataset":%q,"format":%q,"page":%d,"rows":1000}`, w.Portal.Host, dataset, w.Format, w.Page)
@@ -181,8 +242,8 @@ func TestOneRunAtATime(t *testing.T) {
 // A page that is not what it was when it was written is no page of the file.
 func TestJoinChecks(t *testing.T) {
 	for _, tt := range []struct{ name, format, page, says string }{
-		{"rows are missing", "jsonl", "{}\n", "the pages have 801 rows in all, and should have 1000"},
-		{"rows of CSV are missing", "csv", `"amount","category","created","id","location","name","open"` + "\n\"1\"\n", "the pages have 801 rows in all"},
+		{"rows are missing", "jsonl", "{}\n", "00000001.part has 1 rows, and should have 200"},
+		{"rows of CSV are missing", "csv", `"amount","category","created","id","location","name","open"` + "\n\"1\"\n", "00000001.part has 1 rows, and should have 200"},
 		{"another header", "csv", "\"a\"\n\"1\"\n", "page 1: its header is another"},
 		{"no header", "csv", "", "page 1: the header of the CSV: EOF"},
 	} {

@@ -26,6 +26,16 @@ type plan struct {
 // pages returns how many there are: at least one, which has the header of a CSV.
 func (p plan) pages() int { return max(1, (p.Rows+p.Page-1)/p.Page) }
 
+// check returns an error if p cannot be the plan of an export. All pages are
+// listed in memory, so there is an end to their number.
+func (p plan) check() error {
+	const most = 10_000_000
+	if p.Page < 1 || p.Rows < 0 || p.Rows/p.Page >= most || p.Rows > 1e15 {
+		return fmt.Errorf("%d rows in pages of %d, where there can be %d pages", p.Rows, p.Page, most)
+	}
+	return nil
+}
+
 // rowsOf returns how many rows page n has, from 0.
 func (p plan) rowsOf(n int) int { return min(p.Page, p.Rows-n*p.Page) }
 
@@ -66,7 +76,7 @@ func (c *config) newPlan(ctx context.Context, client *http.Client) (plan, error)
 	if err != nil {
 		return p, fmt.Errorf("counting the rows: %w", err)
 	}
-	return p, nil
+	return p, p.check()
 }
 
 // readCount reads [{"count":"17"}]. The name of the column is the portal's choice.
