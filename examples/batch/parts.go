@@ -74,14 +74,14 @@ func (p *parts) plan() (pl plan, ok bool, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return pl, false, nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &pl)
+	if err != nil {
+		return pl, false, err
 	}
-	if err == nil {
+	if err = json.Unmarshal(data, &pl); err == nil {
 		err = pl.check()
 	}
 	if err != nil {
-		return pl, false, fmt.Errorf("%s is no plan: %w; remove that folder to begin anew", filepath.Join(p.dir, planFile), err)
+		return pl, false, fmt.Errorf("the %s in %s is no plan: %w; remove that folder to begin anew", planFile, p.dir, err)
 	}
 	return pl, true, nil
 }

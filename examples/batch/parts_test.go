@@ -186,9 +186,8 @@ func TestOddPlans(t *testing.T) {
 			if err := os.Mkdir(w.Out+".parts", 0o777); err != nil {
 				t.Fatal(err)
 			}
-			name := filepath.Join(w.Out+".parts", planFile)
-			write(t, name, text)
-			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), name+" is no plan: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") {
+			write(t, filepath.Join(w.Out+".parts", planFile), text)
+			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "plan.json in "+w.Out+".parts is no plan: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") {
 				t.Errorf("%s: exit status %d:\n%s", text, got, &w.out)
 			}
 		})
