@@ -20,7 +20,7 @@ type fakeRedis struct {
 	pausedUntil time.Time
 	takes       int
 	taken       int
-	full        time.Duration // what a take is answered with, if not 0
+	fullUntil   time.Time // there are no turns before
 }
 
 func newFake(rate float64, sharedBurst int) *fakeRedis {
@@ -53,9 +53,7 @@ func (f *fakeRedis) take(ctx context.Context, n int) (grant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.takes++
-	if f.full > 0 {
-		full := f.full
-		f.full = 0
+	if full := time.Until(f.fullUntil); full > 0 {
 		return grant{none: full}, nil
 	}
 	f.taken += n

@@ -12,19 +12,24 @@ type hand struct {
 	n       int         // how many were last asked for
 	last    time.Time   // when the last caller was let through
 	checked time.Time   // when Redis was last asked for a pause
-	again   time.Time   // when to ask for turns again, if there were none
+	asked   time.Time   // when Redis last answered
+	again   time.Time   // when there will be turns, if there were none
 }
 
 const (
 	ahead   = 20 * time.Millisecond // the time whose turns may be taken at once, and for which a pause may go unseen
 	mostGet = 256                   // turns in a round trip
+
+	// askEvery is how long an answer that nobody may send is believed: what
+	// Redis says may be wrong, or be taken back.
+	askEvery = time.Second
 )
 
 // together waits for the next of the turns that all share. It reports false if
 // a pause came between, or Redis went.
 func (l *Limiter) together(ctx context.Context) (went bool, err error) {
 	if l.limited() {
-		if err := sleepUntil(ctx, l.hand.again); err != nil {
+		if err := sleep(ctx, l.hand.again, l.hand.asked.Add(askEvery)); err != nil {
 			return false, err
 		}
 		if l.discard(); len(l.hand.turns) == 0 && !l.draw() {
@@ -73,6 +78,7 @@ func (l *Limiter) draw() bool {
 	h.n = n
 	g, err := ask(l, func(ctx context.Context) (grant, error) { return l.store.take(ctx, n) })
 	now := time.Now()
+	h.asked = now
 	switch {
 	case err != nil:
 		l.wentDown(err)
@@ -95,16 +101,19 @@ func (l *Limiter) draw() bool {
 // check asks Redis whether there is a pause, and reports false if there is, or
 // no answer.
 func (l *Limiter) check() bool {
+	seen := l.pausesMade()
 	left, err := ask(l, l.store.left)
 	now := time.Now()
+	l.hand.asked = now
 	switch {
 	case err != nil:
 		l.wentDown(err)
 		return false
 	case left > 0:
-		l.hold(now.Add(left))
+		l.believe(now.Add(left), seen)
 		return false
 	}
+	l.believe(time.Time{}, seen)
 	l.hand.checked = now
 	return true
 }

@@ -37,6 +37,7 @@ package redispace
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -61,12 +62,14 @@ type Limiter struct {
 	Key string
 
 	// Rate is how many requests all processes together may send in a second. 0
-	// or less means no limit; pauses are shared all the same.
+	// or less means no limit; pauses are shared all the same. With less than one
+	// in 30 days, or NaN, Wait returns an error.
 	Rate float64
 
 	// Burst is how many requests the server takes at once, when there were none
 	// for a while. It has to make up for the differences on the way, too: half
-	// of it is for turns that are used late. 0 or less means what Rate allows
+	// of it is for turns that are used late. At most a million are used, and no
+	// more than Rate makes up for in a year. 0 or less means what Rate allows
 	// in 100 ms, but at least 1.
 	Burst int
 
@@ -83,7 +86,8 @@ type Limiter struct {
 	// Client are. 0 or less means 500 ms.
 	Timeout time.Duration
 
-	// MaxPause bounds how long one answer of the server can pause everybody. 0
+	// MaxPause bounds how long one answer of the server can pause everybody, and
+	// cuts a longer pause that is found in Redis. More than a year is a year. 0
 	// or less means an hour.
 	MaxPause time.Duration
 
@@ -93,6 +97,7 @@ type Limiter struct {
 	OnRedis func(error)
 
 	once  sync.Once
+	wrong error         // with the fields
 	store store         // nil if nothing is shared
 	local *rate.Limiter // while Redis cannot be asked; nil if there is no limit
 
@@ -100,12 +105,16 @@ type Limiter struct {
 	hand  hand
 
 	mu     sync.Mutex
-	paused time.Time // until when nobody sends
+	pauses pauses
 	outage outage
 }
 
 // setUp makes what the fields ask for.
 func (l *Limiter) setUp() {
+	if l.Rate > 0 && l.Rate < slowest || math.IsNaN(l.Rate) {
+		l.wrong = fmt.Errorf("redispace: a Rate of %v per second is no rate: use 0 for no limit, or at least one in 30 days", l.Rate)
+		return
+	}
 	if l.store == nil && l.Client != nil {
 		l.store = newRedisStore(l)
 	}
@@ -123,6 +132,9 @@ func (l *Limiter) setUp() {
 // cause; if its deadline is before the turn, it returns a *pace.TooLate at once.
 func (l *Limiter) Wait(ctx context.Context) error {
 	l.once.Do(l.setUp)
+	if l.wrong != nil {
+		return l.wrong
+	}
 	return l.queue.Wait(ctx, (*head)(l))
 }
 
@@ -133,7 +145,7 @@ func (h *head) Wait(ctx context.Context) error {
 	l := (*Limiter)(h)
 	defer l.tell()
 	for {
-		if err := sleepUntil(ctx, l.pausedUntil()); err != nil {
+		if err := l.outlast(ctx); err != nil {
 			return err
 		}
 		went, err := l.turn(ctx)
@@ -181,7 +193,10 @@ func (l *Limiter) alone(ctx context.Context) error {
 
 // sleepUntil waits until then. If ctx ends before, it returns the cause, and if
 // its deadline is before, an error at once.
-func sleepUntil(ctx context.Context, then time.Time) error {
+func sleepUntil(ctx context.Context, then time.Time) error { return sleep(ctx, then, then) }
+
+// sleep is sleepUntil, but returns nil at look, if that comes first.
+func sleep(ctx context.Context, then, look time.Time) error {
 	wait := time.Until(then)
 	if wait <= 0 {
 		return nil
@@ -189,7 +204,7 @@ func sleepUntil(ctx context.Context, then time.Time) error {
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(then) {
 		return &pace.TooLate{Wait: wait, Turn: then}
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(min(wait, time.Until(look)))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -205,6 +220,9 @@ const (
 	defaultMaxPause = time.Hour
 	defaultBurst    = 100 * time.Millisecond // of Rate
 	fastest         = 1e6                    // a second: faster is no limit
+	slowest         = 1.0 / (30 * 24 * 3600) // a second: turns' times must not overflow
+	mostBurst       = 1e6
+	year            = 365 * 24 * time.Hour
 )
 
 func (l *Limiter) limited() bool { return l.Rate > 0 && l.Rate < fastest }
@@ -213,10 +231,14 @@ func (l *Limiter) limited() bool { return l.Rate > 0 && l.Rate < fastest }
 func (l *Limiter) interval() time.Duration { return time.Duration(float64(time.Second) / l.Rate) }
 
 func (l *Limiter) burst() int {
-	if l.Burst > 0 {
-		return l.Burst
+	if l.Burst > 0 && l.limited() {
+		return min(l.Burst, mostBurst, int(year/l.interval()))
 	}
 	return max(int(l.Rate*defaultBurst.Seconds()), 1)
+}
+
+func (l *Limiter) maxPause() time.Duration {
+	return min(orDefault(l.MaxPause, defaultMaxPause), year)
 }
 
 func (l *Limiter) share() float64 {

@@ -198,8 +198,8 @@ func TestOldTurnsAreLost(t *testing.T) {
 func TestManyWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fl := newFleet(1, &Limiter{Rate: 10})
-		fl.fake.full = 3 * time.Second
 		start := time.Now()
+		fl.fake.fullUntil = start.Add(3 * time.Second)
 		if err := fl.limiters[0].Wait(t.Context()); err != nil || time.Since(start) < 3*time.Second {
 			t.Errorf("waited %v: %v", time.Since(start), err)
 		}

@@ -81,7 +81,12 @@ func (l *Limiter) whatOfRedis() (down error, settling bool) {
 func (l *Limiter) probe() {
 	ctx, cancel := context.WithTimeout(context.Background(), orDefault(l.Timeout, defaultTimeout))
 	defer cancel()
-	_, err := l.store.left(ctx)
+	var err error
+	if l.limited() { // what it says of turns may be what was wrong
+		_, err = l.store.take(ctx, 0)
+	} else {
+		_, err = l.store.left(ctx)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := &l.outage

@@ -43,39 +43,101 @@ func (l *Limiter) pauseFor(a transport.Attempt) time.Duration {
 // for this process alone and the error is an ErrRedis.
 func (l *Limiter) Pause(d time.Duration) error {
 	l.once.Do(l.setUp)
-	d = min(d, orDefault(l.MaxPause, defaultMaxPause))
+	d = min(d, l.maxPause())
 	if d <= 0 {
 		return nil
 	}
-	l.hold(time.Now().Add(d))
+	then := time.Now().Add(d)
+	l.hold(then)
 	if l.store == nil {
 		return nil
 	}
 	l.mu.Lock()
 	err := l.outage.err
+	l.pauses.telling++
 	l.mu.Unlock()
 	if err == nil {
 		if _, err = ask(l, func(ctx context.Context) (struct{}, error) { return struct{}{}, l.store.pause(ctx, d) }); err != nil {
 			l.wentDown(err)
 		}
 	}
+	l.mu.Lock()
+	l.pauses.telling--
+	l.pauses.made++
+	if err != nil && then.After(l.pauses.own) {
+		l.pauses.own = then
+	}
+	l.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRedis, err)
 	}
 	return nil
 }
 
+// pauses are those that hold for this process.
+type pauses struct {
+	until   time.Time // as Redis has it, or will
+	own     time.Time // what Redis could not be told
+	telling int       // how many are on their way to Redis
+	made    int       // how many have been there
+}
+
 // hold has this process wait until then.
 func (l *Limiter) hold(then time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if then.After(l.paused) {
-		l.paused = then
+	if then.After(l.pauses.until) {
+		l.pauses.until = then
+	}
+}
+
+func (l *Limiter) pausesMade() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pauses.made
+}
+
+// believe has this process wait until then, even if that is sooner than it
+// knew: the pause was lifted. An answer that may be older than a pause of this
+// process, which is the case if seen is not the number of them any more, cannot
+// lift it.
+func (l *Limiter) believe(then time.Time, seen int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &l.pauses
+	if then.After(p.until) || p.telling == 0 && p.made == seen {
+		p.until = then
 	}
 }
 
 func (l *Limiter) pausedUntil() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.paused
+	if l.pauses.own.After(l.pauses.until) {
+		return l.pauses.own
+	}
+	return l.pauses.until
+}
+
+// outlast waits for the end of the pause, and asks Redis meanwhile whether it
+// goes on.
+func (l *Limiter) outlast(ctx context.Context) error {
+	for {
+		if !time.Now().Before(l.pausedUntil()) {
+			return nil
+		}
+		look := time.Now().Add(askEvery)
+		if l.store != nil {
+			if down, _ := l.whatOfRedis(); down == nil {
+				if time.Since(l.hand.asked) >= askEvery {
+					l.check()
+				}
+				look = l.hand.asked.Add(askEvery)
+			}
+			l.tell()
+		}
+		if err := sleep(ctx, l.pausedUntil(), look); err != nil {
+			return err
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/sodahttp/sodahttp/contrib/redispace"
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/sodatest"
 	"github.com/sodahttp/sodahttp/transport"
@@ -372,6 +373,64 @@ func TestPauseIsNotShortened(t *testing.T) {
 	keys := client.Keys(t.Context(), "*").Val()
 	if len(keys) != 1 || client.PTTL(t.Context(), keys[0]).Val() < 59*time.Minute {
 		t.Errorf("%q: %v", keys, client.PTTL(t.Context(), keys[0]).Val())
+	}
+}
+
+// TestBadTurns: what is not what redis_rate wrote stops nobody, is told once as
+// long as it is there, and is over when it is gone.
+func TestBadTurns(t *testing.T) {
+	r := startRedis(t)
+	client := r.client(t)
+	for _, bad := range []string{"4e9", "nan", "inf", "1e300"} {
+		var news []error
+		l := &redispace.Limiter{Client: client, Key: bad, Rate: 1000, OnRedis: func(err error) { news = append(news, err) }}
+		if err := l.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		keys := client.Keys(t.Context(), "rate:*").Val()
+		if len(keys) != 1 {
+			t.Fatalf("keys %q", keys)
+		}
+		client.Set(t.Context(), keys[0], bad, 0)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		for range 600 { // more than 2 s at its share
+			if err := l.Wait(ctx); err != nil {
+				t.Fatalf("%s: %v", bad, err)
+			}
+		}
+		if len(news) != 1 || news[0] == nil {
+			t.Errorf("%s: told %v", bad, news)
+		}
+		client.Del(t.Context(), keys[0])
+		for len(news) == 1 {
+			if err := l.Wait(ctx); err != nil {
+				t.Fatalf("%s: %v", bad, err)
+			}
+		}
+		cancel()
+		client.FlushAll(t.Context())
+	}
+}
+
+// TestLongPauseIsCut to MaxPause, in Redis.
+func TestLongPauseIsCut(t *testing.T) {
+	client := startRedis(t).client(t)
+	if err := (&redispace.Limiter{Client: client, MaxPause: 1<<63 - 1}).Pause(1<<63 - 1); err != nil {
+		t.Fatal(err)
+	}
+	keys := client.Keys(t.Context(), "*:pause").Val()
+	if len(keys) != 1 || client.PTTL(t.Context(), keys[0]).Val() < 24*time.Hour {
+		t.Fatalf("keys %q", keys)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var late *pace.TooLate
+	err := (&redispace.Limiter{Client: client, MaxPause: time.Minute}).Wait(ctx)
+	if !errors.As(err, &late) || late.Wait > time.Minute+time.Second {
+		t.Errorf("got %v", err)
+	}
+	if left := client.PTTL(t.Context(), keys[0]).Val(); left <= 0 || left > time.Minute {
+		t.Errorf("%v left", left)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
@@ -12,7 +13,8 @@ import (
 
 // A store is what processes share of a quota.
 type store interface {
-	// take takes the next n turns, unless there is a pause.
+	// take takes the next n turns, unless there is a pause. With 0 it only finds
+	// out whether Redis could answer.
 	take(ctx context.Context, n int) (grant, error)
 	// left returns how much is left of a pause.
 	left(ctx context.Context) (time.Duration, error)
@@ -35,6 +37,7 @@ type redisStore struct {
 	pauseKey string
 	limit    redis_rate.Limit // with the turns that may be taken ahead
 	burst    time.Duration    // in turns' time
+	maxPause time.Duration
 }
 
 // Turns that are taken ahead, of all processes together, are those of 10 s, and
@@ -47,7 +50,7 @@ const (
 func newRedisStore(l *Limiter) *redisStore {
 	sum := sha256.Sum256([]byte(l.Key))
 	name := "sodahttp:{" + hex.EncodeToString(sum[:16]) + "}"
-	s := &redisStore{client: l.Client, rate: redis_rate.NewLimiter(l.Client), rateKey: name, pauseKey: name + ":pause"}
+	s := &redisStore{client: l.Client, rate: redis_rate.NewLimiter(l.Client), rateKey: name, pauseKey: name + ":pause", maxPause: l.maxPause()}
 	if l.limited() {
 		turn := l.interval()
 		burst := l.sharedBurst()
@@ -69,16 +72,32 @@ func (s *redisStore) take(ctx context.Context, n int) (grant, error) {
 	switch {
 	case err != nil:
 		return grant{}, err
-	case r.Allowed == 0:
+	case r.ResetAfter < 0 || n > 0 && r.ResetAfter == 0 || r.ResetAfter > s.furthest():
+		// Its clock went back, or the key is not what redis_rate wrote: too
+		// large a number, or none, is less than 0 or the largest.
+		return grant{}, fmt.Errorf("its turns are taken for the next %v, more than the %v that can be", r.ResetAfter, s.furthest())
+	case r.Allowed == 0 && n > 0:
 		return grant{none: max(r.RetryAfter, time.Millisecond)}, nil
 	}
 	return grant{first: r.ResetAfter - time.Duration(n-1)*s.limit.Period - s.burst}, nil
+}
+
+// furthest is how far ahead the last turn that was taken can be, and a second
+// for what a clock may be set by.
+func (s *redisStore) furthest() time.Duration {
+	return time.Duration(s.limit.Burst)*s.limit.Period + time.Second
 }
 
 func (s *redisStore) left(ctx context.Context) (time.Duration, error) {
 	left, err := s.client.PTTL(ctx, s.pauseKey).Result()
 	if err != nil || left < 0 { // there is none
 		return 0, err
+	}
+	if left > s.maxPause { // for everybody, or it would be as long when next read
+		left = s.maxPause
+		if err := s.client.PExpire(ctx, s.pauseKey, left).Err(); err != nil {
+			return 0, err
+		}
 	}
 	return left + time.Millisecond, nil // it is rounded down
 }
