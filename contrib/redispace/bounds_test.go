@@ -28,7 +28,7 @@ func TestFullIsNotBelievedForLong(t *testing.T) {
 	})
 }
 
-// TestPauseIsLifted in Redis: it ends here, too, but not if Redis was never told.
+// TestPauseIsLifted: what is shortened in Redis is shorter here, too.
 func TestPauseIsLifted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fl := newFleet(1, &Limiter{Rate: 10})
@@ -41,6 +41,11 @@ func TestPauseIsLifted(t *testing.T) {
 			fl.fake.mu.Lock()
 			defer fl.fake.mu.Unlock()
 			fl.fake.pausedUntil = start.Add(8 * time.Second)
+		})
+		time.AfterFunc(7*time.Second, func() {
+			if got := l.pausedUntil().Sub(start); got > 9*time.Second {
+				t.Errorf("still paused until %v", got)
+			}
 		})
 		err := l.Wait(t.Context())
 		if took := time.Since(start); err != nil || took < 8*time.Second || took > 9*time.Second {
