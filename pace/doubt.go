@@ -10,10 +10,11 @@ import (
 // of its rejects looks like one that says "too fast".
 //
 // A limit on the rate rejects at the upper end of a climb. If rejects come at
-// the lower end too, there is a trial: the pace goes up fourfold. A limit
-// rejects most of that, and the trial is over after a few rejects. If the share
-// of rejects stays as it was, it is the server's own; the pace stays up, and
-// from then on only what exceeds that share counts against it.
+// the lower end too, there is a trial: the pace goes up fourfold, and then
+// fourfold again, as others may share the quota. A limit rejects most of that,
+// and the trial is over after a few rejects. If the share of rejects stays as
+// it was, it is the server's own; the pace stays up, and from then on only what
+// exceeds that share counts against it.
 type doubt struct {
 	cuts   int   // since the last trial
 	odd    int   // of them, those at the lower end of a climb
