@@ -287,8 +287,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 		agree = s.confirm(cur)
 	}
 	if own := l.doubt.own; own.n > 0 && !again { // what was accepted is all but that
-		if took := m.good - s.cut().good; took >= meanSends {
-			mean := took / (m.at - s.cut().at).Seconds()
+		if took, mean := s.sinceCut(m); took >= meanSends {
 			if l.doubt.sure {
 				mean /= 1 - own.of()
 			}
@@ -331,8 +330,7 @@ func (s *paced) confirm(cur float64) bool {
 // are near each other: if the server saves up a lot, the mean is its rate, if
 // nothing, the present pace is.
 func (s *paced) between(cur float64, m mark) float64 {
-	took := m.good - s.cut().good
-	mean := took / (m.at - s.cut().at).Seconds()
+	took, mean := s.sinceCut(m)
 	if s.climb > s.linear() {
 		return min(max(cur-s.overshoot(cur), mean), cur)
 	}
@@ -340,6 +338,13 @@ func (s *paced) between(cur float64, m mark) float64 {
 		return (mean + cur) / 2
 	}
 	return cur
+}
+
+// sinceCut returns what was accepted between the last cut and m, and how much of
+// it in a second.
+func (s *paced) sinceCut(m mark) (took, mean float64) {
+	took = m.good - s.cut().good
+	return took, took / (m.at - s.cut().at).Seconds()
 }
 
 // burst returns what the server can save up, as far as its first answers show.
