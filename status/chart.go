@@ -15,7 +15,7 @@ const (
 // takes no lock but at the first event of a step.
 type chart struct {
 	mu   sync.Mutex
-	ring [steps + 1]bucket // one is being filled
+	ring [steps]bucket
 }
 
 // A bucket is one step.
@@ -85,11 +85,12 @@ func spread(from, to time.Time, add func(n int64, d time.Duration)) {
 	}
 }
 
-// A series is what the chart shows: a number for each step that is over, oldest
-// first.
+// A series is what the chart shows: a number for each step, oldest first. The
+// last step is the running one, whose numbers are of as much of it as is over.
 type series struct {
 	Step    float64        `json:"step_seconds"`
-	End     time.Time      `json:"end"`
+	Last    float64        `json:"last_step_seconds"` // as much of the last as is over
+	End     time.Time      `json:"end"`               // of the last, which is to come
 	Sends   [steps]float64 `json:"requests_per_second"`
 	Again   [steps]float64 `json:"repeats_per_second"`
 	Waiting [steps]float64 `json:"waiting_requests"`
@@ -98,23 +99,33 @@ type series struct {
 // series returns what was counted, with those who have been waiting for their
 // next attempt since the times given, and still are.
 func (c *chart) series(now time.Time, since []time.Time) *series {
-	end := stepOf(now)
+	end := stepOf(now) + 1
 	s := &series{Step: step.Seconds(), End: time.Unix(0, end*int64(step)).UTC()}
+	running := step - s.End.Sub(now)
+	s.Last = round(running.Seconds())
 	for i := range steps {
 		b := &c.ring[uint64(end-steps+int64(i))%uint64(len(c.ring))]
 		if b.step.Load() != end-steps+int64(i) {
 			continue
 		}
-		s.Sends[i] = float64(b.sends.Load()) / step.Seconds()
-		s.Again[i] = float64(b.again.Load()) / step.Seconds()
-		s.Waiting[i] = time.Duration(b.waits.Load()).Seconds() / step.Seconds()
+		took := s.Step
+		if i == steps-1 {
+			took = max(running, time.Second).Seconds() // of less, one request would be a high rate
+		}
+		s.Sends[i] = float64(b.sends.Load()) / took
+		s.Again[i] = float64(b.again.Load()) / took
+		s.Waiting[i] = time.Duration(b.waits.Load()).Seconds()
 	}
 	for _, t := range since {
 		spread(t, now, func(n int64, d time.Duration) {
 			if i := n - (end - steps); i >= 0 && i < steps {
-				s.Waiting[i] += d.Seconds() / step.Seconds()
+				s.Waiting[i] += d.Seconds()
 			}
 		})
 	}
+	for i := range steps - 1 {
+		s.Waiting[i] /= s.Step
+	}
+	s.Waiting[steps-1] /= max(running, time.Nanosecond).Seconds()
 	return s
 }

@@ -23,10 +23,10 @@ func TestChartForgets(t *testing.T) {
 		c.sent(now, true)
 		c.waited(now.Add(-time.Hour), now)
 		s := c.series(now.Add(step), nil)
-		if got := [...]float64{total(s.Sends), total(s.Again), s.Sends[steps-1]}; got != [...]float64{.1, .1, .1} {
+		if got := [...]float64{total(s.Sends), total(s.Again), s.Sends[steps-2]}; got != [...]float64{.1, .1, .1} {
 			t.Errorf("%v later the sends are %v", later, got)
 		}
-		if w := total(s.Waiting); w < steps-1 || w > steps { // the first step is outside of the picture, in part
+		if w := total(s.Waiting); w < steps-2 || w > steps { // the first steps are outside of the picture, and the last has just begun
 			t.Errorf("%v later %v waited in all", later, w)
 		}
 		if s = c.series(now.Add((steps+1)*step), nil); total(s.Sends)+total(s.Waiting) != 0 {
@@ -34,9 +34,29 @@ func TestChartForgets(t *testing.T) {
 		}
 	}
 	c.sent(at.Add(time.Hour), false)
-	c.waited(at.Add(time.Hour).Add(-(steps+2)*step), at.Add(time.Hour).Add(-(steps+1)*step)) // too long ago
+	c.waited(at.Add(time.Hour).Add(-(steps+1)*step), at.Add(time.Hour).Add(-steps*step)) // too long ago
 	if s := c.series(at.Add(time.Hour+step), nil); total(s.Sends) != .1 {
 		t.Errorf("what came too late has wiped out %+v", s)
+	}
+}
+
+// TestChartShowsTheRunningStep: its numbers are of the time that is over, and
+// one request at its beginning is no high rate.
+func TestChartShowsTheRunningStep(t *testing.T) {
+	var c chart
+	at := time.Unix(1_700_000_000, 0)
+	c.sent(at, false)
+	c.sent(at, true)
+	c.waited(at.Add(-5*time.Second), at)
+	for _, row := range []struct{ later, sends, again, waiting float64 }{{.01, 2, 1, 1}, {1, 2, 1, 1}, {4, .5, .25, 1}, {9, 2. / 9, 1. / 9, 1}} {
+		now := at.Add(time.Duration(row.later * 1e9))
+		s := c.series(now, []time.Time{at})
+		if s.Last != row.later || !s.End.Equal(at.Add(step)) {
+			t.Errorf("%v s later the last step is of %v s, to %v", row.later, s.Last, s.End)
+		}
+		if got := [...]float64{s.Sends[steps-1], s.Again[steps-1], s.Waiting[steps-1]}; got != [...]float64{row.sends, row.again, row.waiting} || s.Waiting[steps-2] != .5 {
+			t.Errorf("%v s later it has %v, and the one before %v waiting", row.later, got, s.Waiting[steps-2])
+		}
 	}
 }
 

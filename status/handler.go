@@ -6,14 +6,16 @@
 //	rt := &transport.Transport{Pacer: pacer, OnEvent: page.OnEvent}
 //	http.Handle("/debug/sodahttp", page)
 //
-// It shows each quota: the learned rate, the pause, who waits and who is in
-// flight, and what is left of the retry budget; the last ten minutes as a
-// chart; and the last 50 requests that failed and the last 50 that were slow,
-// with their attempts. Browsers get HTML, curl gets text, and Accept:
-// application/json gets JSON, whose names stay and have their units in them.
+// It shows each quota: the learned rate, the pause, who waits, backs off or is
+// in flight, and what is left of the retry budget; the last ten minutes as a
+// chart; requests that are being tried again; and the last 50 that failed and
+// the last 50 that were slow, with their attempts. Browsers get HTML, curl gets
+// text, and Accept: application/json gets JSON, whose names stay and have their
+// units in them.
 //
-// Who waits for a first attempt comes into the chart when it is sent; until
-// then the quota's count has it.
+// The last bar of the chart is of the ten seconds that are running. Who waits for
+// a first attempt comes into the others when it is sent; until then the last bar
+// and the quota's count have it.
 //
 // The page has no secret: URLs are as classify.Redact shows them. Paths and
 // hosts are on it all the same, so mount it where only those come who may see

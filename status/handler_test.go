@@ -34,6 +34,7 @@ type shown struct {
 		Pause    float64        `json:"pause_seconds"`
 		Until    time.Time      `json:"pause_until"`
 		Waiting  int            `json:"waiting_requests"`
+		Backing  int            `json:"backing_off_requests"`
 		InFlight int            `json:"in_flight_requests"`
 		Retries  float64        `json:"retries_left"`
 		Sent     int            `json:"sent_requests"`
@@ -41,6 +42,7 @@ type shown struct {
 	} `json:"quotas"`
 	Chart struct {
 		Step    float64   `json:"step_seconds"`
+		Last    float64   `json:"last_step_seconds"`
 		End     time.Time `json:"end"`
 		Sends   []float64 `json:"requests_per_second"`
 		Again   []float64 `json:"repeats_per_second"`
@@ -54,6 +56,7 @@ type listed struct {
 	Call     int              `json:"call"`
 	Began    time.Time        `json:"began"`
 	Ended    time.Time        `json:"ended"`
+	Next     time.Time        `json:"next_attempt"`
 	Took     float64          `json:"took_seconds"`
 	Failed   bool             `json:"failed"`
 	Dropped  int              `json:"attempts_not_kept"`
@@ -87,12 +90,15 @@ func TestPageOfANight(t *testing.T) {
 		if q = p.Quotas[1]; q.Quota != "http://data.cityofnewyork.us" || q.Mode != "open" || q.Sent != 1 || q.Pause != 0 || !q.Until.IsZero() {
 			t.Errorf("the other quota is %+v", q)
 		}
-		if n := len(p.Chart.Sends); n != 60 || p.Chart.Step != 10 || p.Time.Sub(p.Chart.End) >= 10*time.Second {
+		if n := len(p.Chart.Sends); n != 60 || p.Chart.Step != 10 || p.Chart.Last != 10-p.Chart.End.Sub(p.Time).Seconds() || p.Chart.Last < 0 || p.Chart.Last >= 10 {
 			t.Errorf("the chart has %d steps of %v s to %v", n, p.Chart.Step, p.Chart.End)
 		}
 		last := len(p.Chart.Sends) - 1
-		if s := p.Chart.Sends[last-1]; s < 3.5 || s > 6 {
+		if s := p.Chart.Sends[last-2]; s < 3.5 || s > 6 {
 			t.Errorf("at last %v requests were sent each second, at a limit of 5", s)
+		}
+		if s, w := p.Chart.Sends[last], p.Chart.Waiting[last]; s != 0 || w != 5 {
+			t.Errorf("in the pause %v requests are sent each second, and %v wait, want none and 5", s, w)
 		}
 		outage := last - int((p.Chart.End.Sub(p.Time.Add(-7*time.Minute)))/(10*time.Second)) + 1
 		if s, w := p.Chart.Sends[outage], p.Chart.Waiting[outage]; s > 2 || w < 3 {
@@ -212,33 +218,79 @@ func sum(all []float64) (sum float64) {
 	return sum
 }
 
-// TestWaitingNow: who waits between two attempts is on the chart and in a list
-// of its own, while it lasts.
+// TestWaitingNow: who waits between two attempts is on the chart, counted with
+// the quota and in a list of its own, from the start and while it lasts.
 func TestWaitingNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		page := new(status.Handler)
-		rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: &pace.Pacer{Off: true}, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+		page := &status.Handler{Pacer: new(pace.Pacer)}
+		rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: page.Pacer, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/quick" {
+				return answer(200), nil
+			}
 			return answer(429, "Retry-After", "70"), nil
 		})}
-		go send(t, rt, "http://data.test/")
+		send(t, rt, "http://other.test/quick")
+		go send(t, rt, "http://DATA.test:80/resource/abcd-1234.json")
 		time.Sleep(5 * time.Second)
-		if p := read(t, page); len(p.Unfinished) != 0 {
-			t.Errorf("after 5 s, %v is told of", p.Unfinished)
+		p := read(t, page)
+		if len(p.Unfinished) != 1 || !p.Unfinished[0].Next.After(p.Time.Add(time.Minute)) {
+			t.Errorf("after 5 s, unfinished is %+v", p.Unfinished)
+		}
+		if q := p.Quotas; len(q) != 2 || q[0].Quota != "http://data.test" || q[0].Backing != 1 || q[0].Waiting != 0 || q[1].Backing != 0 {
+			t.Errorf("after 5 s, the quotas are %+v", q)
 		}
 		time.Sleep(30 * time.Second)
-		p := read(t, page)
-		if sum := 10 * sum(p.Chart.Waiting); sum != 30 {
-			t.Errorf("the chart has %v s of waiting, want the 30 that are over", sum)
+		p = read(t, page)
+		if sum := 10*sum(p.Chart.Waiting[:59]) + p.Chart.Last*p.Chart.Waiting[59]; sum != 35 {
+			t.Errorf("the chart has %v s of waiting, want 35", sum)
 		}
 		if len(p.Unfinished) != 1 || p.Unfinished[0].Took != 35 || !p.Unfinished[0].Ended.IsZero() || len(p.Requests) != 0 {
 			t.Fatalf("unfinished is %+v", p.Unfinished)
 		}
-		contains(t, "the text", get(page, "/", "").Body.String(), "STILL BEING TRIED", "waits, 35s, call 1", "NO REQUEST FAILED")
+		left := p.Unfinished[0].Next.Sub(p.Time).Round(100 * time.Millisecond) // 70 s and some jitter
+		contains(t, "the text", get(page, "/", "").Body.String(), "STILL BEING TRIED", fmt.Sprintf("waits, 35s, next in %v, call 2", left), "paced  -  ", "NO REQUEST FAILED")
 		time.Sleep(time.Hour)
 		if p := read(t, page); len(p.Unfinished) != 0 || len(p.Requests) != 1 || sum(p.Chart.Sends) != 0 {
 			t.Errorf("an hour later: %+v", p)
 		}
 	})
+}
+
+// TestTryingAgain: a request that is at a later attempt is listed, and is not
+// said to wait.
+func TestTryingAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page, n := &status.Handler{Pacer: new(pace.Pacer)}, 0
+		rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: page.Pacer, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			if n++; n == 2 {
+				time.Sleep(time.Minute)
+			}
+			return answer([]int{504, 200}[n-1]), nil
+		})}
+		go send(t, rt, "http://data.test/")
+		time.Sleep(30 * time.Second)
+		p := read(t, page)
+		if len(p.Unfinished) != 1 || !p.Unfinished[0].Next.IsZero() || p.Quotas[0].Backing != 0 || p.Quotas[0].InFlight != 1 {
+			t.Errorf("listed is %+v, of %+v", p.Unfinished, p.Quotas)
+		}
+		contains(t, "the text", get(page, "/", "").Body.String(), "tries again, 30s, call 1")
+		time.Sleep(time.Hour)
+	})
+}
+
+// TestModesAreExplained, where there are any.
+func TestModesAreExplained(t *testing.T) {
+	page := &status.Handler{Pacer: new(pace.Pacer)}
+	rt := &transport.Transport{Pacer: page.Pacer, Base: baseFunc(func(*http.Request) (*http.Response, error) { return answer(200), nil })}
+	meanings := []string{"nothing was refused", "keep to the learned rate", "nothing goes through", "so many requests at once"}
+	for _, kind := range []string{"text/plain", "text/html"} {
+		if body := get(page, "/", kind).Body.String(); strings.Contains(body, meanings[0]) {
+			t.Errorf("%s explains modes of which there is none:\n%s", kind, body)
+		}
+	}
+	send(t, rt, "http://data.test/")
+	contains(t, "the text", get(page, "/", "text/plain").Body.String(), append(meanings, "\nopen: ", "\npaced: ", "\nclosed: ", "\nconcurrency: ")...)
+	contains(t, "the HTML", get(page, "/", "text/html").Body.String(), append(meanings, ">open</b>", ">paced</b>", ">closed</b>", ">concurrency</b>")...)
 }
 
 // TestQueuedFirstAttempt: what the Pacer holds back is on the chart, too.

@@ -34,7 +34,7 @@ var csp = func() string {
 // fresh is set.
 func (p *page) html(fresh bool) []byte {
 	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, map[string]any{"Page": p, "CSS": template.CSS(pageCSS), "Fresh": fresh, "NoPacer": noPacer})
+	err := pageTemplate.Execute(&b, map[string]any{"Page": p, "CSS": template.CSS(pageCSS), "Fresh": fresh, "NoPacer": noPacer, "Modes": modes})
 	if err != nil {
 		return fmt.Appendf(nil, "the page cannot be written: %v", err)
 	}

@@ -48,6 +48,7 @@ type request struct {
 	began    time.Time
 	ended    time.Time // zero if it has not
 	waiting  time.Time // since when; zero if it is not
+	next     time.Time // when the wait between two attempts ends
 	failed   bool
 }
 
@@ -73,7 +74,7 @@ func (l *log) take(e transport.Event, c *chart, slow time.Duration, now time.Tim
 	}
 	r.add(flat(a), e.Kind == transport.WaitCut)
 	if e.Next != policy.Stop {
-		r.waiting = now
+		r.waiting, r.next = now, now.Add(a.Wait)
 		return
 	}
 	delete(l.open, keyOf(e))
@@ -172,9 +173,9 @@ func (q *recent) add(r *request) {
 }
 
 // listed returns what is to be shown: the requests that are over, the latest
-// first, those that have been going on for longer than slow, the oldest first,
-// and since when any others wait. Requests that are over do not change.
-func (l *log) listed(now time.Time, slow time.Duration) (over, open []request, waiting []time.Time) {
+// first, and those between two attempts or at a later one, the oldest first.
+// Requests that are over do not change.
+func (l *log) listed() (over, open []request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, q := range []*recent{&l.failed, &l.slow} {
@@ -183,16 +184,13 @@ func (l *log) listed(now time.Time, slow time.Duration) (over, open []request, w
 		}
 	}
 	for _, r := range l.open {
-		if now.Sub(r.began) >= slow {
-			going := *r
-			going.attempts = slices.Clone(r.attempts)
-			open = append(open, going)
-		}
-		waiting = append(waiting, r.waiting)
+		going := *r
+		going.attempts = slices.Clone(r.attempts)
+		open = append(open, going)
 	}
 	slices.SortStableFunc(over, func(a, b request) int { return b.ended.Compare(a.ended) })
 	slices.SortFunc(open, func(a, b request) int {
 		return cmp.Or(a.began.Compare(b.began), cmp.Compare(a.call, b.call))
 	})
-	return over, open, waiting
+	return over, open
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -22,7 +24,7 @@ type page struct {
 	NoPacer  bool      `json:"no_pacer,omitempty"`
 	Quotas   []quota   `json:"quotas"`
 	Chart    *series   `json:"chart"`
-	Going    []listed  `json:"unfinished"` // for longer than Slow
+	Going    []listed  `json:"unfinished"` // after a first attempt, the oldest first
 	Requests []listed  `json:"requests"`   // failed or slow, the latest first
 }
 
@@ -33,7 +35,8 @@ type quota struct {
 	Rate     float64        `json:"rate_per_second,omitempty"`
 	Pause    float64        `json:"pause_seconds,omitempty"`
 	Until    time.Time      `json:"pause_until,omitzero"`
-	Waiting  int            `json:"waiting_requests"`
+	Waiting  int            `json:"waiting_requests"`     // for their turn
+	Backing  int            `json:"backing_off_requests"` // between two attempts, of all the host's tokens; of at most 200
 	InFlight int            `json:"in_flight_requests"`
 	Retries  float64        `json:"retries_left"`
 	Sent     uint64         `json:"sent_requests"`
@@ -44,6 +47,7 @@ type listed struct {
 	Call     uint64              `json:"call"`
 	Began    time.Time           `json:"began"`
 	Ended    time.Time           `json:"ended,omitzero"`
+	Next     time.Time           `json:"next_attempt,omitzero"` // while that is to come
 	Took     float64             `json:"took_seconds"`
 	Failed   bool                `json:"failed"`
 	Dropped  int                 `json:"attempts_not_kept,omitempty"`
@@ -54,7 +58,8 @@ type listed struct {
 const maxQuotas = 100
 
 func (h *Handler) page(now time.Time) *page {
-	over, open, waiting := h.log.listed(now, h.slow())
+	over, open := h.log.listed()
+	waiting, backing := between(open, now)
 	p := &page{
 		Time:     now.UTC().Truncate(time.Millisecond),
 		NoPacer:  h.Pacer == nil,
@@ -67,11 +72,19 @@ func (h *Handler) page(now time.Time) *page {
 		return p
 	}
 	states := h.Pacer.Snapshot()
-	slices.SortStableFunc(states, func(a, b pace.State) int { return weight(b) - weight(a) })
+	atOnce := 0
+	for _, s := range states {
+		atOnce += s.Waiting
+	}
+	for _, n := range backing {
+		atOnce += n
+	}
+	p.Chart.Waiting[steps-1] = max(p.Chart.Waiting[steps-1], float64(atOnce)) // a queue tells of those who leave it
+	slices.SortStableFunc(states, func(a, b pace.State) int { return weight(b, backing) - weight(a, backing) })
 	for _, s := range states[:min(len(states), maxQuotas)] {
 		q := quota{
 			Quota: s.Key, Token: s.Tag, Mode: s.Mode.String(), Rate: round(s.Rate), Until: s.Until.UTC(),
-			Waiting: s.Waiting, InFlight: s.InFlight, Retries: round(s.Retries), Sent: s.Sent, Datasets: s.Datasets,
+			Waiting: s.Waiting, Backing: backing[s.Key], InFlight: s.InFlight, Retries: round(s.Retries), Sent: s.Sent, Datasets: s.Datasets,
 		}
 		if s.Until.IsZero() {
 			q.Until = time.Time{}
@@ -83,8 +96,22 @@ func (h *Handler) page(now time.Time) *page {
 	return p
 }
 
+// between tells of requests that are not over since when they wait, and how many
+// of each host wait until a time that is to come: those whose time has come are
+// counted by the Pacer.
+func between(open []request, now time.Time) (since []time.Time, backing map[string]int) {
+	backing = map[string]int{}
+	for _, r := range open {
+		since = append(since, r.waiting)
+		if u, err := url.Parse(r.attempts[0].URL); err == nil && r.next.After(now) {
+			backing[pace.KeyOf(&http.Request{URL: &url.URL{Scheme: u.Scheme, Host: u.Host}}).String()]++
+		}
+	}
+	return since, backing
+}
+
 // weight is larger the more there is to see about a quota.
-func weight(s pace.State) int {
+func weight(s pace.State, backing map[string]int) int {
 	switch {
 	case s.Mode == pace.Closed:
 		return 4
@@ -92,7 +119,7 @@ func weight(s pace.State) int {
 		return 3
 	case s.Mode != pace.Open:
 		return 2
-	case s.Waiting > 0 || s.InFlight > 0:
+	case s.Waiting > 0 || s.InFlight > 0 || backing[s.Key] > 0:
 		return 1
 	}
 	return 0
@@ -111,6 +138,8 @@ func show(all []request, now time.Time) []listed {
 		}
 		if !r.ended.IsZero() {
 			l.Ended = r.ended.UTC()
+		} else if r.next.After(now) {
+			l.Next = r.next.UTC()
 		}
 		shown = append(shown, l)
 	}
@@ -135,15 +164,21 @@ func (p *page) text() []byte {
 	if p.NoPacer {
 		fmt.Fprintln(w, noPacer)
 	} else {
-		fmt.Fprintln(w, "QUOTA\tMODE\tRATE\tPAUSE\tWAITING\tIN FLIGHT\tRETRIES LEFT\tSENT")
+		fmt.Fprintln(w, "QUOTA\tMODE\tRATE\tPAUSE\tWAITING\tBACKING OFF\tIN FLIGHT\tRETRIES LEFT\tSENT")
 	}
 	for _, q := range p.Quotas {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\n", q.Name(), q.Mode, q.PerSecond(), q.PauseText(), q.Waiting, q.InFlight, q.WholeRetries(), q.Sent)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", q.Name(), q.Mode, q.PerSecond(), q.PauseText(), q.Waiting, q.Backing, q.InFlight, q.WholeRetries(), q.Sent)
 		for _, d := range q.Limits() {
 			fmt.Fprintf(w, "  %s\n", d)
 		}
 	}
-	fmt.Fprintf(w, "\nTEN MINUTES TO %s\n", p.Chart.End.Format(time.TimeOnly))
+	if len(p.Quotas) > 0 {
+		fmt.Fprintln(w)
+		for _, m := range modes {
+			fmt.Fprintf(w, "%s: %s\n", m.Mode, m.Meaning)
+		}
+	}
+	fmt.Fprintf(w, "\nTEN MINUTES TO %s\n", p.Time.Format(time.TimeOnly))
 	for _, c := range p.Charts() {
 		fmt.Fprintf(w, "%s\t%s\thighest %.3g\n", c.Name, c.spark(), c.Top)
 	}
@@ -176,6 +211,17 @@ func requestID(a transport.Attempt) string {
 	return ", request id " + a.RequestID
 }
 
+// modes say what a quota's mode means.
+var modes = [...]struct {
+	Mode    pace.Mode
+	Meaning string
+}{
+	{pace.Open, "nothing was refused, so nothing is held back."},
+	{pace.Paced, "the server refused some, so requests keep to the learned rate."},
+	{pace.Closed, "nothing goes through; a request now and then finds out when that ends."},
+	{pace.Concurrency, "a dataset takes only so many requests at once."},
+}
+
 const noPacer = "No Pacer is shared with this page, so it has no quotas to show."
 
 // A list is requests under a heading.
@@ -206,7 +252,7 @@ func (q quota) Name() string {
 
 // PerSecond returns the learned rate.
 func (q quota) PerSecond() string {
-	if q.Rate == 0 {
+	if q.Rate == 0 || q.Rate >= 1e6 { // the most that a Pacer can learn, which is none
 		return "-"
 	}
 	return fmt.Sprintf("%.3g/s", q.Rate)
@@ -247,16 +293,25 @@ func (r listed) Time() string {
 // Outcome returns what became of the request, in a word or two.
 func (r listed) Outcome() string {
 	switch {
-	case r.Ended.IsZero():
+	case !r.Next.IsZero():
 		return "waits"
+	case r.Ended.IsZero():
+		return "tries again"
 	case r.Last().Status == 0:
 		return "no answer"
 	}
 	return fmt.Sprint(r.Last().Status)
 }
 
-// Duration returns how long the request took.
-func (r listed) Duration() string { return inWords(r.Took) }
+// Duration returns how long the request took, and while it waits, how long it
+// still does.
+func (r listed) Duration() string {
+	if r.Next.IsZero() {
+		return inWords(r.Took)
+	}
+	left := r.Next.Sub(r.Began).Seconds() - r.Took
+	return inWords(r.Took) + ", next in " + inWords(left)
+}
 
 // inWords returns seconds as people read them.
 func inWords(s float64) string {
