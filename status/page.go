@@ -218,7 +218,7 @@ var modes = [...]struct {
 }{
 	{pace.Open, "nothing was refused, so nothing is held back."},
 	{pace.Paced, "the server refused some, so requests keep to the learned rate."},
-	{pace.Closed, "nothing goes through; a request now and then finds out when that ends."},
+	{pace.Closed, "nothing goes through; one request at a time finds out."},
 	{pace.Concurrency, "a dataset takes only so many requests at once."},
 }
 

@@ -52,7 +52,7 @@ func TestInABrowser(t *testing.T) {
 		name          string
 		width, height int
 		scheme        int // 0 is dark, 1 is light
-	}{{"phone-light", 390, 1500, 1}, {"phone-dark", 390, 1500, 0}, {"desktop-light", 1200, 900, 1}, {"desktop-dark", 1200, 900, 0}} {
+	}{{"phone-light", 390, 1500, 1}, {"phone-dark", 390, 1500, 0}, {"desktop-light", 1200, 1100, 1}, {"desktop-dark", 1200, 1100, 0}} {
 		file := filepath.Join(dir, shot.name+".png")
 		screenshot(t, browser, srv.URL, file, shot.width, shot.height, shot.scheme)
 		img := decode(t, file)
