@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -21,8 +22,10 @@ import (
 // demo is the command that shows the others: a Redis, a portal and four
 // workers, each a process of its own.
 func demo(ctx context.Context, args []string, out io.Writer) error {
-	if len(args) > 0 {
-		return errors.New("demo takes no flags; for a real portal there are plan, work and join")
+	if err := parse(flag.NewFlagSet("fleet demo", flag.ContinueOnError), args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return &misuse{errors.New("demo takes no flags; for a real portal there are plan, work and join")}
 	}
 	dir, err := os.MkdirTemp("", "fleet-*")
 	if err != nil {

@@ -15,7 +15,7 @@ func join(ctx context.Context, args []string, out io.Writer) error {
 	var j job
 	f := j.flags("join")
 	to := f.String("out", "rows.csv", "the `file` to write")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	p, err := j.load()

@@ -32,6 +32,7 @@
 //
 //	0   done: the pages are in the queue; all pages are there; the file is there
 //	1   it failed
+//	2   there is no such command or flag, or one is missing
 //	75  later: the worker was told to stop, pages are missing, or Redis cannot be
 //	    reached; the same command goes on
 package main
@@ -55,6 +56,7 @@ import (
 const (
 	exitDone   = 0
 	exitFailed = 1
+	exitMisuse = 2 // as package flag does it
 	exitLater  = 75
 )
 
@@ -63,6 +65,28 @@ var errLater = errors.New("try again later")
 
 func later(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", fmt.Errorf(format, args...), errLater)
+}
+
+// A misuse is an error that the command line is.
+type misuse struct{ error }
+
+// parse reads the flags. It prints the help that is asked for, and no error.
+func parse(f *flag.FlagSet, args []string) error {
+	f.SetOutput(io.Discard)
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		f.SetOutput(os.Stderr)
+		fmt.Fprintf(os.Stderr, "usage: %s [flags]\n\n", f.Name())
+		f.PrintDefaults()
+		return err
+	}
+	if err == nil && f.NArg() > 0 {
+		err = errors.New("there are no arguments, only flags") // and it may be a token in the wrong place
+	}
+	if err != nil {
+		return &misuse{err}
+	}
+	return nil
 }
 
 // commands are what fleet can do.
@@ -74,22 +98,61 @@ var commands = map[string]func(ctx context.Context, args []string, out io.Writer
 	"join":  join,
 }
 
+// help is what -h prints.
+const help = `usage: fleet command [flags]
+
+Fleet exports a data set by many processes, on one machine or many, that share
+the quota of one token through Redis. The commands are
+
+	demo   show all of it on this machine; it needs redis-server, and no network
+	plan   count the rows, and put each page into the queue; to do it again adds
+	       what is missing
+	work   take pages until there are none left: as often as you like, anywhere,
+	       at any time
+	join   check that all pages are there, and put them together
+	serve  be a fake portal, as demo has it
+
+A job is a plan, any number of workers, and a join, all with the same -dir:
+
+	export SODA_APP_TOKEN=...
+	fleet plan -portal https://data.example.gov -dataset abcd-1234 -dir job
+	fleet work -rps 20 -dir job
+	fleet join -dir job -out rows.csv
+
+"fleet plan -h" lists the flags of plan, and so on. In the environment,
+SODA_APP_TOKEN is the application token and REDIS_PASSWORD that of Redis.
+
+The exit status is 0 (done), 1 (it failed), 2 (no such command or flag, or one is
+missing) or 75 (later: a worker was told to stop, pages are missing, or Redis
+cannot be reached; the same command goes on).
+`
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) (status int) {
 	logging.Disable() // go-redis reports every lost connection
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(args) == 0 || commands[args[0]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: fleet demo|plan|work|join|serve [-h] [flags]")
-		return exitFailed
+	switch {
+	case len(args) == 0:
+		fmt.Fprint(os.Stderr, help)
+		return exitMisuse
+	case args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help":
+		fmt.Fprint(os.Stderr, help)
+		return exitDone
+	case commands[args[0]] == nil:
+		fmt.Fprintln(os.Stderr, "fleet: there is no such command; fleet -h lists them") // it may be a token in the wrong place
+		return exitMisuse
 	}
 	err := commands[args[0]](ctx, args[1:], os.Stdout)
+	var wrong *misuse
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitDone
 	case errors.Is(err, errLater):
 		status = exitLater
+	case errors.As(err, &wrong):
+		status = exitMisuse
 	default:
 		status = exitFailed
 	}
@@ -117,7 +180,7 @@ func (j *job) flags(name string) *flag.FlagSet {
 func (j *job) connect(ctx context.Context) (*redis.Client, error) {
 	opts, err := redis.ParseURL(j.redis)
 	if err != nil {
-		return nil, errors.New("-redis is no URL such as redis://host:6379") // err may have a password in it
+		return nil, &misuse{errors.New("-redis is no URL such as redis://host:6379")} // err may have a password in it
 	}
 	if pass := os.Getenv("REDIS_PASSWORD"); pass != "" {
 		opts.Password = pass

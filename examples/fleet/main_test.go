@@ -374,27 +374,62 @@ func TestChanged(t *testing.T) {
 }
 
 func TestNoRedis(t *testing.T) {
-	dir := t.TempDir()
-	j := job{dir: dir}
-	if err := j.save(&plan{Portal: "http://portal.test", Dataset: "abcd-1234", PageRows: 10, Rows: 10}); err != nil {
-		t.Fatal(err)
-	}
+	dir := planned(t)
 	for _, row := range []struct {
 		args   string
 		status int
 	}{
 		{"work -redis redis://127.0.0.1:1 -dir " + dir, exitLater},
-		{"work -redis 127.0.0.1 -dir " + dir, exitFailed},
+		{"work -redis 127.0.0.1 -dir " + dir, exitMisuse},
 		{"work -dir " + filepath.Join(dir, "none"), exitFailed},
 		{"join -dir " + dir, exitLater},
-		{"plan -portal data.example.gov", exitFailed},
-		{"nothing", exitFailed},
-		{"work -h", exitDone},
 	} {
 		if got := run(strings.Fields(row.args)); got != row.status {
 			t.Errorf("%s: status %d, want %d", row.args, got, row.status)
 		}
 	}
+}
+
+// TestHelpAndMisuse: help that is asked for is no failure, and what cannot be
+// understood is 2, as package flag does it. Each is said once.
+func TestHelpAndMisuse(t *testing.T) {
+	for _, row := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"-h", exitDone, "work   take pages until there are none left"},
+		{"--help", exitDone, "The exit status is 0"},
+		{"help", exitDone, "REDIS_PASSWORD that of Redis"},
+		{"work -h", exitDone, "usage: fleet work [flags]"},
+		{"plan --help", exitDone, "-dataset id"},
+		{"demo -h", exitDone, "usage: fleet demo"},
+		{"", exitMisuse, "usage: fleet command [flags]"},
+		{"nothing", exitMisuse, "fleet -h lists them"},
+		{"work -nope", exitMisuse, "-nope"},
+		{"work -rps many", exitMisuse, "-rps"},
+		{"join secret", exitMisuse, "no arguments"},
+		{"demo -rps 5", exitMisuse, "demo takes no flags"},
+		{"plan -dataset abcd-1234 -portal data.example.gov", exitMisuse, "-portal wants"},
+		{"plan -portal https://data.example.gov", exitMisuse, "-dataset abcd-1234"},
+		{"work -redis 127.0.0.1 -dir " + planned(t), exitMisuse, "-redis is no URL"},
+	} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], strings.Fields(row.args)...)
+		said, err := cmd.CombinedOutput()
+		if got := cmd.ProcessState.ExitCode(); got != row.status || strings.Count(string(said), row.says) != 1 || strings.Contains(string(said), "secret") {
+			t.Errorf("fleet %s: status %d, want %d, %v:\n%s", row.args, got, row.status, err, said)
+		}
+	}
+}
+
+// planned returns the directory of a job.
+func planned(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := (&job{dir: dir}).save(&plan{Portal: "http://portal.test", Dataset: "abcd-1234", PageRows: 10, Rows: 10}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // TestJoinBreaksLines: a page may end without a line break, and its last row is

@@ -56,16 +56,16 @@ func planPages(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&p.Portal, "portal", "", "the `URL` of the portal")
 	f.StringVar(&p.Dataset, "dataset", "", "the `id` of the data set, such as abcd-1234")
 	f.IntVar(&p.PageRows, "page", 1000, "how many `rows` a page has")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	if !fourByFour.MatchString(p.Dataset) || p.PageRows < 1 {
-		return errors.New("it needs -portal https://data.example.gov, -dataset abcd-1234 and a -page of at least 1")
+		return &misuse{errors.New("it needs -portal https://data.example.gov, -dataset abcd-1234 and a -page of at least 1")}
 	}
 	token := os.Getenv("SODA_APP_TOKEN")
 	portal, err := origin(p.Portal, token)
 	if err != nil {
-		return err
+		return &misuse{err}
 	}
 	p.Portal = portal.String()
 	if err := p.count(ctx, portal.Host, token); err != nil {

@@ -20,7 +20,7 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 	burst := f.Int("burst", 20, "how many `requests` it takes at once")
 	latency := f.Duration("latency", 30*time.Millisecond, "the `time` that an answer takes")
 	trouble := f.Bool("trouble", true, "fail now and then: 504, and bodies that are cut")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	opts := []sodatest.Option{

@@ -44,7 +44,7 @@ func work(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&w.limit.FailClosed, "closed", false, "send nothing while Redis is away")
 	f.IntVar(&w.concurrency, "concurrency", 8, "how many `pages` at once")
 	f.DurationVar(&w.drain, "drain", 25*time.Second, "how long SIGTERM lets pages be finished")
-	if err := f.Parse(args); err != nil {
+	if err := parse(f, args); err != nil {
 		return err
 	}
 	var err error
