@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -19,16 +20,31 @@ const (
 
 var errSilent = errors.New("the portal fell silent in the middle of an answer")
 
+// An asker is who asks the portal.
+type asker struct {
+	client *http.Client
+	drain  *drain
+	heard  *tally
+}
+
 // ask asks for url and has read read the answer. It asks again for what only
 // shows after the header; all that shows before is the Transport's. No error
 // shows a secret.
-func ask(ctx context.Context, client *http.Client, url string, read func(http.Header, io.Reader) error) error {
+func (a *asker) ask(ctx context.Context, url string, read func(http.Header, io.Reader) error) error {
+	ctx, end := a.drain.begin(ctx)
+	defer end()
 	for try := 1; ; try++ {
-		err := askOnce(ctx, client, url, read)
+		err := askOnce(ctx, a.client, url, read)
 		if !mayPass(err) || try == tries || ctx.Err() != nil {
 			return err
 		}
+		q := ctx.Value(questionKey{})
+		a.heard.trouble(q, err.Error(), time.Now().Add(between))
 		sleep(ctx, between)
+		a.heard.goesOn(q)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 	}
 }
 
@@ -48,7 +64,10 @@ func askOnce(ctx context.Context, client *http.Client, url string, read func(htt
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return classify.RedactError(err)
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return plain(err)
 	}
 	defer resp.Body.Close()
 	body := &watched{r: resp.Body, timer: time.AfterFunc(silence, func() { cancel(errSilent) })}
@@ -56,6 +75,17 @@ func askOnce(ctx context.Context, client *http.Client, url string, read func(htt
 	err = read(resp.Header, body)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
+	}
+	return err
+}
+
+// plain is err without what an http.Client puts before it, if that is said once
+// more, and without secrets.
+func plain(err error) error {
+	err = classify.RedactError(err)
+	var outer *url.Error
+	if errors.As(err, new(*classify.Error)) && errors.As(err, &outer) {
+		return outer.Err
 	}
 	return err
 }

@@ -12,17 +12,18 @@ import (
 
 // client returns the http.Client of the export: answers are whole or an error,
 // failures are waited out for an hour, and the pace is what pacer has learned.
-func (c *config) client(pacer *pace.Pacer, onEvent func(transport.Event)) *http.Client {
+// What is sent goes through d.
+func (c *config) client(d *drain, pacer *pace.Pacer, onEvent func(transport.Event)) *http.Client {
 	rt := &transport.Transport{
-		Base:    c.Base,
+		Base:    d,
 		Policy:  policy.Batch(),
 		Pacer:   pacer,
 		OnEvent: onEvent,
 	}
-	if c.Base == nil {
+	if d.base = c.Base; d.base == nil {
 		base := http.DefaultTransport.(*http.Transport).Clone()
 		base.MaxIdleConnsPerHost = c.Workers // net/http keeps 2, and opens the others anew
-		rt.Base = base
+		d.base = base
 	}
 	if c.RPS > 0 {
 		rt.Limiter = rate.NewLimiter(rate.Limit(c.RPS), 1)

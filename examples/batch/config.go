@@ -32,6 +32,30 @@ type config struct {
 	Base http.RoundTripper // to the portal; if nil, net/http's own
 }
 
+// usage is what -h prints before the flags.
+const usage = `usage: batch [flags]
+
+Batch exports a data set of a Socrata portal. Without -domain it exports from a
+fake portal in the same process, with troubles and without a network, to
+` + demoOut + `.jsonl in the working directory. While it is at work there is a
+folder <file>.parts beside the file, and <file>.pace.json keeps the learned pace
+for the next run.
+
+`
+
+// exits is what -h prints after the flags.
+const exits = `
+Environment:
+  SODA_APP_TOKEN
+    	the application token, if -token is not set
+
+Exit status:
+  0	the file is there
+  1	it failed, and would again
+  2	the flags are wrong
+  75	try again later with -resume, at the time that is printed
+`
+
 // parse reads the flags. It prints the help that is asked for, and no error.
 func parse(args []string, stderr io.Writer) (*config, error) {
 	c := new(config)
@@ -39,10 +63,10 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	flags.SetOutput(io.Discard)
 	domain := flags.String("domain", "", "`host` of the portal, such as data.cityofnewyork.us, or its URL; none is the demonstration")
 	flags.StringVar(&c.Dataset, "dataset", "", "4x4 `id` of the data set, such as uczf-rk3c")
-	flags.StringVar(&c.Format, "format", "jsonl", "csv or jsonl, an object a line")
-	flags.StringVar(&c.Out, "out", "", "`file` to make; the default is <dataset>.<format>")
+	flags.StringVar(&c.Format, "format", "jsonl", "`csv|jsonl`; jsonl is an object a line")
+	flags.StringVar(&c.Out, "out", "", "`file` to make; the default is <dataset>.<format>, and "+demoOut+".<format> in the demonstration")
 	flags.IntVar(&c.Page, "page", 0, "`rows` in a request; the default is 10000, and 200 in the demonstration")
-	flags.IntVar(&c.Workers, "workers", 8, "requests at `once`; Socrata takes 15 for one data set, from all its users together")
+	flags.IntVar(&c.Workers, "workers", 8, "`number` of requests at once; Socrata takes 15 for one data set, from all its users together")
 	flags.Float64Var(&c.RPS, "rps", 0, "most `requests` per second, if you know a limit; without it one is learned")
 	flags.StringVar(&c.Token, "token", "", "app `token`; all users of this machine can see it in ps, so better set SODA_APP_TOKEN")
 	flags.BoolVar(&c.Resume, "resume", false, "go on where an earlier run stopped; where there was none, begin")
@@ -50,9 +74,11 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	flags.DurationVar(&c.Grace, "grace", 10*time.Second, "`time` for pages under way after the first Ctrl-C or SIGTERM")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stderr, "usage: batch [flags]\n\nBatch exports a data set of a Socrata portal.\n\n")
+		fmt.Fprint(stderr, usage)
 		flags.SetOutput(stderr)
 		flags.PrintDefaults()
+		fmt.Fprint(stderr, exits)
+		return nil, err
 	}
 	if err == nil && flags.NArg() > 0 {
 		err = errors.New("there are no arguments, only flags") // and it may be a token in the wrong place
@@ -60,19 +86,30 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	if err == nil {
 		err = c.complete(*domain)
 	}
-	return c, err
+	if err != nil {
+		return nil, &misuse{err}
+	}
+	return c, nil
 }
+
+// A misuse is what is wrong with the flags.
+type misuse struct{ error }
 
 var fourByFour = regexp.MustCompile(`^[a-z0-9]{4}-[a-z0-9]{4}$`)
 
 // complete checks the flags and fills in their defaults.
 func (c *config) complete(domain string) (err error) {
-	c.Token = cmp.Or(c.Token, os.Getenv("SODA_APP_TOKEN"))
-	if domain == "" {
+	switch {
+	case domain != "":
+		if c.Portal, err = portal(domain); err != nil {
+			return err
+		}
+	case c.Dataset != "" || c.Token != "" || c.Out != "":
+		return errors.New("-dataset, -token and -out want a -domain, such as data.cityofnewyork.us; without it there is the demonstration, which has its own")
+	default:
 		c.demonstrate()
-	} else if c.Portal, err = portal(domain); err != nil {
-		return err
 	}
+	c.Token = cmp.Or(c.Token, os.Getenv("SODA_APP_TOKEN"))
 	c.Page = cmp.Or(c.Page, 10_000)
 	c.Out = cmp.Or(c.Out, c.Dataset+"."+c.Format)
 	switch {

@@ -31,6 +31,9 @@ func TestFlags(t *testing.T) {
 		{"-domain data.example -dataset uczf-rk3c -page -1", "begin at 1"},
 		{"-domain data.example -dataset uczf-rk3c -rps -1", "begin at 1"},
 		{"-domain data.example -dataset uczf-rk3c secret", "no arguments"},
+		{"-dataset uczf-rk3c", "want a -domain"},
+		{"-token secret", "want a -domain"},
+		{"-out trees.csv", "want a -domain"},
 		{"-nope", "-nope"},
 	} {
 		t.Setenv("SODA_APP_TOKEN", "")
@@ -54,25 +57,55 @@ func TestDefaults(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var out, err bytes.Buffer
-	if got := run(t.Context(), []string{"-h"}, &out, &err); got != exitDone || !strings.Contains(err.String(), "usage: batch [flags]") {
-		t.Errorf("exit status %d:\n%s", got, &err)
+	if got := run(t.Context(), []string{"-h"}, &out, &err); got != exitDone {
+		t.Errorf("exit status %d", got)
 	}
-	if got := run(t.Context(), []string{"-nope"}, &out, &err); got != exitFailed {
-		t.Errorf("exit status %d:\n%s", got, &err)
+	for _, words := range []string{
+		"usage: batch [flags]", "  0\t", "  1\t", "  2\t", "  75\t", "Environment:\n  SODA_APP_TOKEN\n",
+		"sodahttp-demo.jsonl in the working directory", "-workers number\n", "-format csv|jsonl\n", ".pace.json",
+	} {
+		if !strings.Contains(err.String(), words) {
+			t.Errorf("there is no %q in\n%s", words, &err)
+		}
 	}
 }
 
-// What a new user does first works, and needs no network.
+// What is wrong with the flags is said, and nothing is begun.
+func TestMisuse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, args := range []string{"-nope", "-dataset uczf-rk3c", "-domain data.example", "-workers many"} {
+		var out, err bytes.Buffer
+		if got := run(t.Context(), strings.Fields(args), &out, &err); got != exitMisuse || !strings.HasPrefix(err.String(), "batch: ") || strings.Count(err.String(), "\n") != 1 {
+			t.Errorf("%s: exit status %d:\n%s", args, got, &err)
+		}
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("%v are left (%v)", left, err)
+	}
+}
+
+// What a new user does first works, needs no network, and says last where the
+// file is, which is where the README says.
 func TestDemonstration(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "out")
-	said, err := exec.Command("go", "run", ".", "-out", out).CombinedOutput()
+	dir := t.TempDir()
+	program := filepath.Join(t.TempDir(), "batch")
+	if said, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	demo := exec.Command(program)
+	demo.Dir = dir
+	said, err := demo.Output()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	if sum(t, out) != want(100_000) {
+	if sum(t, filepath.Join(dir, "sodahttp-demo.jsonl")) != want(100_000) {
 		t.Errorf("the file is not that of the demonstration:\n%s", said)
 	}
-	if left, err := os.ReadDir(filepath.Dir(out)); err != nil || len(left) != 2 {
+	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "file      sodahttp-demo.jsonl, 18.0 MB, ") {
+		t.Errorf("the last line is %q", last)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
 		t.Errorf("%v are left (%v)", left, err)
 	}
 }

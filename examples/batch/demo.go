@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/sodahttp/sodahttp/sodatest"
 )
+
+// demoOut is the name of the demonstration's file, without its ending. It is in
+// the working directory, for -resume to find it.
+const demoOut = "sodahttp-demo"
 
 // demonstrate lets the export be one of a fake portal with all the troubles that
 // a night may have. It runs until the program ends.
@@ -27,9 +29,9 @@ func (c *config) demonstrate() {
 	)
 	c.Portal, _ = url.Parse(srv.URL) // it is one
 	c.Base = srv.Transport()
-	c.Dataset = cmp.Or(c.Dataset, sodatest.SampleID)
+	c.Dataset = sodatest.SampleID
 	c.Page = cmp.Or(c.Page, 200)
-	c.Out = cmp.Or(c.Out, filepath.Join(os.TempDir(), "sodahttp-batch."+c.Format))
+	c.Out = demoOut + "." + c.Format
 }
 
 // dated gives answers the same date of the data in each run, so that -resume

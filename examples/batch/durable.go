@@ -12,7 +12,12 @@ import (
 // moment, there is the old file or the whole new one. Only one replace of a path
 // may run at a time.
 func replace(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path + ".tmp")
+	return place(path+".tmp", func() string { return path }, write)
+}
+
+// place is replace with a name that is known once the file is written.
+func place(tmp string, name func() string, write func(io.Writer) error) error {
+	f, err := os.Create(tmp)
 	if err != nil {
 		return err
 	}
@@ -20,7 +25,8 @@ func replace(path string, write func(io.Writer) error) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	path := name()
+	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/sodahttp/sodahttp/pace"
@@ -15,19 +16,20 @@ import (
 // A job is an export under way.
 type job struct {
 	config *config
-	client *http.Client
+	portal *asker
 	parts  *parts
 	heard  *tally
-	log    io.Writer
+	log    *display
 }
 
 const restarts = 3 // for -restart: data that changes all the time has no whole
 
-// export makes the file. After asked ends no page is begun, and those under way
-// have c.Grace; what is there by then stays for another run.
+// export makes the file. After asked ends no page is begun, those that wait are
+// given up, and those that are with the portal have c.Grace; what is there by
+// then stays for another run.
 func (c *config) export(asked context.Context, stdout, stderr io.Writer) (err error) {
-	if info, err := os.Stat(c.Out); err == nil && info.IsDir() {
-		return fmt.Errorf("-out %s is a folder, and has to be a file", c.Out)
+	if c.Out, err = resolve(c.Out); err != nil {
+		return err
 	}
 	if c.Resume && c.finished() {
 		fmt.Fprintln(stdout, "an earlier run has finished", c.Out)
@@ -39,78 +41,135 @@ func (c *config) export(asked context.Context, stdout, stderr io.Writer) (err er
 	}
 	defer func() { err = errors.Join(err, parts.close()) }()
 
-	heard := newTally()
-	pacer := &pace.Pacer{OnEvent: heard.pace}
+	log := newDisplay(stderr)
+	pacer := new(pace.Pacer)
+	heard := newTally(pacer, c.Portal)
+	pacer.OnEvent = heard.pace
 	keeper := &keeper{path: c.Out + ".pace.json", pacer: pacer}
 	if err := keeper.load(); err != nil {
-		fmt.Fprintln(stderr, "batch: the pace is learned anew:", err)
+		fmt.Fprintln(log, "batch: the pace is learned anew:", err)
 	}
 	defer every(5*time.Second, func() {
 		if err := keeper.save(); err != nil {
-			fmt.Fprintln(stderr, "batch: the pace is not kept:", err)
+			fmt.Fprintln(log, "batch: the pace is not kept:", err)
 		}
 	})()
 
-	j := &job{c, c.client(pacer, heard.event), parts, heard, stderr}
-	defer j.client.CloseIdleConnections()
-	return judge(j.run(asked, stdout))
+	drain := new(drain)
+	portal := &asker{c.client(drain, pacer, heard.event), drain, heard}
+	defer portal.client.CloseIdleConnections()
+	return judge((&job{c, portal, parts, heard, log}).run(asked, stdout))
+}
+
+// resolve returns the file that path is a symbolic link to, or path itself. What
+// is there must be a file: it is going to be replaced.
+func resolve(path string) (string, error) {
+	for range 40 { // as many as Linux follows
+		info, err := os.Lstat(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if _, err := os.Stat(filepath.Dir(path)); err != nil {
+				return "", fmt.Errorf("the folder of -out is not there: %w", err)
+			}
+			return path, nil
+		case err != nil:
+			return "", err
+		case info.IsDir():
+			return "", fmt.Errorf("-out %s is a folder, and has to be a file", path)
+		case info.Mode().IsRegular():
+			return path, nil
+		case info.Mode()&fs.ModeSymlink == 0:
+			return "", fmt.Errorf("-out %s is no regular file, and cannot be replaced by one", path)
+		}
+		target, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned: a folder in it may be a link
+		}
+		path = target
+	}
+	return "", fmt.Errorf("-out leads from symbolic link to symbolic link without an end, to %s", path)
 }
 
 // run exports, again and again if the data changes and that is wanted.
 func (j *job) run(asked context.Context, stdout io.Writer) error {
-	ctx, cancel := lingering(asked, j.config.Grace)
+	ctx, cancel := j.lingering(asked)
 	defer cancel()
-	defer j.heard.report(stdout)
+	whole, err := j.untilWhole(asked, ctx)
+	j.heard.report(stdout)
+	if err == nil {
+		fmt.Fprintf(stdout, "file      %s, %.1f MB, sha256 %x\n", j.config.Out, float64(whole.size)/1e6, whole.sum.Sum(nil))
+	}
+	return err
+}
+
+func (j *job) untilWhole(asked, ctx context.Context) (*joiner, error) {
+	defer j.log.watch(j.heard)()
 	for n := 0; ; n++ {
-		err := j.once(asked, ctx, stdout)
+		whole, err := j.once(asked, ctx)
 		var changed *errChanged
 		if !errors.As(err, &changed) || !j.config.Restart || n == restarts {
-			return err
+			return whole, err
 		}
 		fmt.Fprintln(j.log, "batch: beginning anew:", err)
 		if err := j.parts.clear(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
 
-// lingering returns a context that ends grace after asked does.
-func lingering(asked context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+// lingering returns a context that ends when asked has ended and what is with
+// the portal then has had its grace.
+func (j *job) lingering(asked context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(asked))
 	context.AfterFunc(asked, func() {
-		sleep(ctx, grace)
+		if ctx.Err() != nil {
+			return // it is over
+		}
+		j.portal.drain.stop(func(n int) {
+			switch n {
+			case 0:
+				fmt.Fprintln(j.log, "batch: stopping; Ctrl-C again kills")
+			case 1:
+				fmt.Fprintf(j.log, "batch: stopping: waiting for 1 page, %v at most; Ctrl-C again kills\n", j.config.Grace)
+			default:
+				fmt.Fprintf(j.log, "batch: stopping: waiting for %d pages, %v at most; Ctrl-C again kills\n", n, j.config.Grace)
+			}
+		})
+		sleep(ctx, j.config.Grace)
 		cancel(errInterrupted)
 	})
 	return ctx, func() { cancel(nil) }
 }
 
 // once goes on with the export that is in the folder, or begins one.
-func (j *job) once(asked, ctx context.Context, stdout io.Writer) error {
+func (j *job) once(asked, ctx context.Context) (*joiner, error) {
 	plan, begun, err := j.parts.plan()
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case begun && !j.config.Resume:
-		return fmt.Errorf("there is an unfinished export in %s: -resume goes on with it; to begin anew, remove that folder", j.parts.dir)
+		return nil, fmt.Errorf("there is an unfinished export in %s: -resume goes on with it; to begin anew, remove that folder", j.parts.dir)
 	case begun:
 		err = plan.fits(j.config)
 	default:
-		if plan, err = j.config.newPlan(ctx, j.client); err == nil {
+		if plan, err = j.config.newPlan(ctx, j.portal); err == nil {
 			err = j.parts.begin(plan)
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := j.pages(asked, ctx, plan); err != nil {
-		return err
+		return nil, err
 	}
 	whole := &joiner{plan: plan, parts: j.parts}
 	if err := whole.join(ctx, j.config.Out); err != nil {
-		return err
+		return nil, err
 	}
-	fmt.Fprintf(stdout, "file      %s, %.1f MB, sha256 %x\n", j.config.Out, float64(whole.size)/1e6, whole.sum.Sum(nil))
-	return j.parts.finish()
+	return whole, j.parts.finish()
 }
 
 // pages gets the pages that are missing.
@@ -126,7 +185,6 @@ func (j *job) pages(asked, ctx context.Context, plan plan) error {
 		bytes += size
 	}
 	j.heard.begin(plan.Rows, rows, bytes)
-	defer j.heard.watch(j.log)()
 
 	missing := make([]int, 0, plan.pages()-len(have))
 	for n := range plan.pages() {
@@ -134,7 +192,7 @@ func (j *job) pages(asked, ctx context.Context, plan plan) error {
 			missing = append(missing, n)
 		}
 	}
-	f := &fetcher{config: j.config, client: j.client, plan: plan, parts: j.parts}
+	f := &fetcher{config: j.config, portal: j.portal, plan: plan, parts: j.parts}
 	return workers(asked, ctx, j.config.Workers, missing, func(ctx context.Context, n int) error {
 		size, err := f.fetch(ctx, n)
 		if err == nil {

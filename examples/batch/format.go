@@ -9,29 +9,35 @@ import (
 	"io"
 )
 
-// copyRows copies a page from r to w, reads r to its end, and counts the rows.
-func copyRows(format string, w io.Writer, r io.Reader) (rows int, err error) {
+// copyRows copies a page from r to w, reads r to its end, and counts the rows. Of
+// a CSV it returns the header, too.
+func copyRows(format string, w io.Writer, r io.Reader) (rows int, header []byte, err error) {
 	if format == "csv" {
-		var c csvCounter
-		_, err := io.Copy(io.MultiWriter(w, &c), r)
-		if err == nil && c.open { // so that another page can follow
-			_, err = io.MultiWriter(w, &c).Write([]byte("\n"))
-		}
-		return c.records - 1, err // the header is none
+		return copyCSV(w, r)
 	}
-	return copyLines(w, r)
+	rows, err = copyLines(w, r)
+	return rows, nil, err
 }
 
-// countRows counts the rows of a page that copyRows wrote, and its bytes.
-func countRows(format string, r io.Reader) (rows int, size int64, err error) {
-	if format == "csv" {
-		var c csvCounter
-		size, err = io.Copy(&c, r)
-		return c.records - 1, size, err
+// copyCSV copies a CSV.
+func copyCSV(w io.Writer, r io.Reader) (rows int, header []byte, err error) {
+	in := bufio.NewReader(r)
+	header, err = cutHeader(in)
+	if err == io.EOF && len(header) > 0 {
+		header, err = append(header, '\n'), nil
 	}
-	var c lineCounter
-	size, err = io.Copy(&c, r)
-	return int(c), size, err
+	if err != nil {
+		return 0, nil, fmt.Errorf("the header of the CSV: %w", err)
+	}
+	if _, err := w.Write(header); err != nil {
+		return 0, nil, err
+	}
+	var c csvCounter
+	_, err = io.Copy(io.MultiWriter(w, &c), in)
+	if err == nil && c.open { // so that another page can follow
+		_, err = io.MultiWriter(w, &c).Write([]byte("\n"))
+	}
+	return c.records, header, err
 }
 
 // copyLines makes a line of each object of a JSON array.
@@ -89,14 +95,20 @@ func (c *csvCounter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// maxHeader is far more than the names of all columns that a data set may have.
+const maxHeader = 1 << 20
+
 // cutHeader takes the header off a page of CSV.
 func cutHeader(r *bufio.Reader) (header []byte, err error) {
 	var c csvCounter
 	for c.records == 0 {
-		line, err := r.ReadBytes('\n')
-		header = append(header, line...)
-		c.Write(line)
-		if err != nil {
+		piece, err := r.ReadSlice('\n')
+		header = append(header, piece...)
+		c.Write(piece)
+		switch {
+		case len(header) > maxHeader:
+			return nil, errors.New("it does not end")
+		case err != nil && err != bufio.ErrBufferFull:
 			return header, err
 		}
 	}

@@ -32,7 +32,7 @@ func TestCopyRows(t *testing.T) {
 		{"csv", "a\n", 0, "a\n", ""},
 	} {
 		var out bytes.Buffer
-		rows, err := copyRows(tt.format, &out, iotest.OneByteReader(strings.NewReader(tt.in)))
+		rows, _, err := copyRows(tt.format, &out, iotest.OneByteReader(strings.NewReader(tt.in)))
 		if rows != tt.rows || out.String() != tt.out || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s %q: %d rows, %q, %v", tt.format, tt.in, rows, &out, err)
 		}
@@ -43,7 +43,7 @@ func TestCopyRows(t *testing.T) {
 func TestCopyRowsReadsToTheEnd(t *testing.T) {
 	for format, in := range map[string]string{"jsonl": "[{}]", "csv": "a\n1\n"} {
 		body := io.MultiReader(strings.NewReader(in), iotest.ErrReader(io.ErrUnexpectedEOF))
-		if _, err := copyRows(format, io.Discard, body); err == nil {
+		if _, _, err := copyRows(format, io.Discard, body); err == nil {
 			t.Errorf("%s: no error", format)
 		}
 	}
@@ -55,5 +55,13 @@ func TestCutHeader(t *testing.T) {
 	rest, _ := io.ReadAll(page)
 	if err != nil || string(header) != "\"a\nb\",\"c\"\n" || string(rest) != "1,2\n" {
 		t.Errorf("%q, %q, %v", header, rest, err)
+	}
+}
+
+// A header without an end does not fill the memory.
+func TestEndlessHeader(t *testing.T) {
+	endless := strings.NewReader(strings.Repeat("a,", maxHeader))
+	if _, _, err := copyRows("csv", io.Discard, endless); err == nil || !strings.Contains(err.Error(), "the header of the CSV: it does not end") || endless.Len() == 0 {
+		t.Errorf("%v, and %d bytes are left", err, endless.Len())
 	}
 }

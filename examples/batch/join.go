@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -34,30 +35,47 @@ func (j *joiner) join(ctx context.Context, out string) error {
 				return context.Cause(ctx)
 			}
 			rows, err := j.add(w, n)
-			if err != nil {
-				return fmt.Errorf("page %d: %w", n, err)
+			if want := j.plan.rowsOf(n); err == nil && rows != want { // it had them when it was written
+				err = fmt.Errorf("it has %d rows, and should have %d", rows, want)
 			}
-			if want := j.plan.rowsOf(n); rows != want { // it had them when the run began, or when it was written
-				return &tryLater{time.Now(), fmt.Errorf("%s has %d rows, and should have %d", j.parts.part(n), rows, want)}
+			switch {
+			case errors.Is(err, errTorn): // another run fetches it again
+				return &tryLater{time.Now(), fmt.Errorf("%s: %w", j.parts.part(n), err)}
+			case err != nil:
+				return fmt.Errorf("%s: %w", j.parts.part(n), err)
 			}
 		}
 		return nil
 	})
 }
 
-// add writes page n, and returns how many rows it has.
+// add writes page n, and returns how many rows it has. If it is not what it was,
+// that is the error, whatever else is wrong with it.
 func (j *joiner) add(w io.Writer, n int) (int, error) {
-	f, err := os.Open(j.parts.part(n))
+	name := j.parts.part(n)
+	f, err := os.Open(name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	is := newSum()
+	in := bufio.NewReader(io.TeeReader(f, is))
+	rows, err := j.addRows(w, in, n)
+	if _, failed := io.Copy(io.Discard, in); failed != nil {
+		return 0, failed
+	}
+	if _, sum, _ := j.parts.named(filepath.Base(name)); is.Sum32() != sum {
+		return 0, errTorn
+	}
+	return rows, err
+}
+
+func (j *joiner) addRows(w io.Writer, page *bufio.Reader, n int) (int, error) {
 	if j.plan.Format != "csv" {
 		var rows lineCounter
-		err := j.copy(io.MultiWriter(w, &rows), f)
+		err := j.copy(io.MultiWriter(w, &rows), page)
 		return int(rows), err
 	}
-	page := bufio.NewReader(f)
 	header, err := cutHeader(page)
 	switch {
 	case err != nil:

@@ -32,7 +32,7 @@ func judge(err error) error {
 	case err == nil || errors.As(err, &already):
 		return err
 	case errors.Is(err, errInterrupted):
-		return &tryLater{now, err}
+		return &tryLater{now, errInterrupted} // whatever it was that could not end
 	case mayPass(err):
 		return &tryLater{now.Add(pardon), err}
 	case errors.As(err, &late):

@@ -11,9 +11,9 @@
 //	go run .
 //
 // The exit status is 0 if the file is there, 75 (EX_TEMPFAIL) if it makes sense
-// to start again later with -resume, at the time that is printed, and 1 if it
-// makes none. The first Ctrl-C or SIGTERM lets pages under way end; the second
-// kills.
+// to start again later with -resume, at the time that is printed, 1 if it makes
+// none, and 2 if the flags are wrong. The first Ctrl-C or SIGTERM lets pages that
+// are with the portal end; the second kills.
 package main
 
 import (
@@ -38,6 +38,7 @@ func main() {
 const (
 	exitDone   = 0
 	exitFailed = 1
+	exitMisuse = 2 // as package flag does it
 	exitLater  = 75
 )
 
@@ -56,12 +57,16 @@ func run(asked context.Context, args []string, stdout, stderr io.Writer) int {
 // status says how the run ended, and returns the exit status.
 func status(err error, stderr io.Writer) int {
 	var later *tryLater
+	var wrong *misuse
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &later):
 		fmt.Fprintf(stderr, "batch: try again with -resume, %s: %v\n", when(later.at), later.err)
 		return exitLater
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "batch: %v; -h lists the flags\n", err)
+		return exitMisuse
 	}
 	fmt.Fprintln(stderr, "batch:", err)
 	return exitFailed

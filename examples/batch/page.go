@@ -16,7 +16,7 @@ import (
 // A fetcher gets pages.
 type fetcher struct {
 	config *config
-	client *http.Client
+	portal *asker
 	plan   plan
 	parts  *parts
 }
@@ -36,7 +36,7 @@ func (f *fetcher) fetch(ctx context.Context, n int) (size int64, err error) {
 		"$limit":  {strconv.Itoa(f.plan.Page)},
 		"$offset": {strconv.Itoa(n * f.plan.Page)},
 	})
-	err = ask(ctx, f.client, page, func(h http.Header, body io.Reader) error { return f.keep(n, h, body) })
+	err = f.portal.ask(ctx, page, func(h http.Header, body io.Reader) error { return f.keep(n, h, body) })
 	var cut *transport.BodyError
 	if errors.As(err, &cut) && cut.Changed {
 		err = &errChanged{"the same page is another when asked for again"}
@@ -59,11 +59,14 @@ func (f *fetcher) keep(n int, h http.Header, body io.Reader) error {
 	case now != f.plan.Modified:
 		return &errChanged{fmt.Sprintf("it was of %q, and is of %q", f.plan.Modified, now)}
 	}
-	return replace(f.parts.part(n), func(w io.Writer) error {
-		rows, err := copyRows(f.plan.Format, w, body)
-		if err == nil && rows != f.plan.rowsOf(n) {
-			err = &errChanged{fmt.Sprintf("a page has %d rows, and should have %d", rows, f.plan.rowsOf(n))}
+	return f.parts.keep(n, func(w io.Writer) error {
+		rows, header, err := copyRows(f.plan.Format, w, body)
+		switch {
+		case err != nil:
+			return err
+		case rows != f.plan.rowsOf(n):
+			return &errChanged{fmt.Sprintf("a page has %d rows, and should have %d", rows, f.plan.rowsOf(n))}
 		}
-		return err
+		return f.parts.fits(n, header)
 	})
 }

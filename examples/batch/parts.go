@@ -1,26 +1,34 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"sync"
 
 	"github.com/gofrs/flock"
 )
 
 // A parts is the folder of an unfinished export: its plan, and a file for each
-// page that is there. What has its name there is whole and on the disk, so
-// that the list of names is all the checkpoint it takes.
+// page that is there. What has its name there is whole and on the disk, and the
+// name has its checksum, so that the list of names is all the checkpoint it
+// takes.
 type parts struct {
 	dir  string
 	lock *flock.Flock
+
+	mu       sync.Mutex
+	sums     map[int]uint32 // of the pages that are there
+	header   []byte         // of the CSV; nil as long as there is none
+	headerOf int            // which page it was first of
 }
 
 const (
@@ -45,7 +53,7 @@ func (c *config) finished() bool {
 // openParts takes the folder for the file out, so that no second run can, and
 // removes what earlier runs left behind that is of no worth.
 func openParts(out string) (*parts, error) {
-	p := &parts{dir: out + ".parts"}
+	p := &parts{dir: out + ".parts", sums: map[int]uint32{}}
 	if err := os.RemoveAll(p.dir + doneSuffix); err != nil {
 		return nil, err
 	}
@@ -114,14 +122,65 @@ func (p *parts) clear() error {
 	for _, name := range names {
 		err = errors.Join(err, os.Remove(name))
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.sums)
+	p.header = nil
 	return err
 }
 
-// part returns the name of page n.
-func (p *parts) part(n int) string { return filepath.Join(p.dir, fmt.Sprintf("%08d.part", n)) }
+// name returns the name of page n with that checksum.
+func (p *parts) name(n int, sum uint32) string {
+	return filepath.Join(p.dir, fmt.Sprintf("%08d-%08x.part", n, sum))
+}
 
-// have returns the sizes of the pages of pl that are there. One that does not
-// have its rows, as a disk may leave it, is removed to be fetched again.
+// part returns the name of page n, which has to be there.
+func (p *parts) part(n int) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.name(n, p.sums[n])
+}
+
+// add notes that page n is there.
+func (p *parts) add(n int, sum uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sums[n] = sum
+}
+
+// keep has page n written down.
+func (p *parts) keep(n int, write func(io.Writer) error) error {
+	sum := newSum()
+	name := func() string { return p.name(n, sum.Sum32()) }
+	tmp := filepath.Join(p.dir, fmt.Sprintf("%08d.part.tmp", n))
+	err := place(tmp, name, func(w io.Writer) error { return write(io.MultiWriter(w, sum)) })
+	if err == nil {
+		p.add(n, sum.Sum32())
+	}
+	return err
+}
+
+// newSum returns the hash of a page: it is to find what a disk has changed, and
+// no more.
+func newSum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
+
+// fits returns an error if page n has another header than the first page that
+// was there.
+func (p *parts) fits(n int, header []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.header == nil {
+		p.header, p.headerOf = header, n
+	}
+	if !bytes.Equal(p.header, header) {
+		return &errChanged{fmt.Sprintf("page %d has the columns %.300q, and page %d has %.300q", n, header, p.headerOf, p.header)}
+	}
+	return nil
+}
+
+// have looks at all pages that are there, and returns the size of each. One that
+// is not what was written, as a disk may leave it, is removed to be fetched
+// again.
 func (p *parts) have(pl plan, log io.Writer) (map[int]int64, error) {
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
@@ -129,35 +188,54 @@ func (p *parts) have(pl plan, log io.Writer) (map[int]int64, error) {
 	}
 	have := map[int]int64{}
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".part")
-		n, bad := strconv.Atoi(name)
-		if !ok || bad != nil || n < 0 || n >= pl.pages() || e.Name() != filepath.Base(p.part(n)) {
+		n, sum, ok := p.named(e.Name())
+		if !ok || n >= pl.pages() {
 			continue
 		}
-		rows, size, err := p.count(pl.Format, n)
-		if err == nil && rows != pl.rowsOf(n) {
-			fmt.Fprintf(log, "batch: %s has %d rows, and should have %d: it is removed, and fetched again\n", p.part(n), max(rows, 0), pl.rowsOf(n))
-			if err := os.Remove(p.part(n)); err != nil {
-				return nil, err
-			}
-			continue
+		size, header, err := p.look(pl.Format, n, sum)
+		switch {
+		case errors.Is(err, errTorn):
+			fmt.Fprintf(log, "batch: %s is not what was written: it is removed, and fetched again\n", p.name(n, sum))
+			err = os.Remove(p.name(n, sum))
+		case err == nil:
+			have[n] = size
+			p.add(n, sum)
+			err = p.fits(n, header)
 		}
 		if err != nil {
 			return nil, err
 		}
-		have[n] = size
 	}
 	return have, nil
 }
 
-// count reads page n.
-func (p *parts) count(format string, n int) (rows int, size int64, err error) {
-	f, err := os.Open(p.part(n))
+// named takes apart the name of a page.
+func (p *parts) named(file string) (n int, sum uint32, ok bool) {
+	if _, err := fmt.Sscanf(file, "%d-%x.part", &n, &sum); err != nil || n < 0 {
+		return 0, 0, false
+	}
+	return n, sum, file == filepath.Base(p.name(n, sum))
+}
+
+// errTorn says that a page is not what was written.
+var errTorn = errors.New("its bytes are not those that were written")
+
+// look reads page n, and returns its size and the header of a CSV.
+func (p *parts) look(format string, n int, sum uint32) (size int64, header []byte, err error) {
+	f, err := os.Open(p.name(n, sum))
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	defer f.Close()
-	return countRows(format, f)
+	is := newSum()
+	in := bufio.NewReader(io.TeeReader(f, is))
+	if format == "csv" {
+		header, _ = cutHeader(in) // what is no header is torn
+	}
+	if size, err = io.Copy(io.Discard, in); err == nil && is.Sum32() != sum {
+		err = errTorn
+	}
+	return size + int64(len(header)), header, err
 }
 
 // finish gives the folder up for good: first its name, so that a run that comes

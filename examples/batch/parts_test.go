@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/sodatest"
 )
 
@@ -134,6 +138,166 @@ func TestOutIsAFolder(t *testing.T) {
 	})
 }
 
+// A page of which a byte is another is named and had again, or is no page of the
+// file.
+func TestChangedByte(t *testing.T) {
+	for _, format := range []string{"jsonl", "csv"} {
+		for _, at := range []float64{0, 0.5, 0.999} { // of the page
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+				w.Format, w.Resume = format, true
+				j := w.pagesOnly(t)
+				name := j.parts.part(3)
+				page, err := os.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				page[int(at*float64(len(page)))] ^= 1
+				write(t, name, string(page))
+
+				var later *tryLater
+				if err := j.join(t.Context(), w.Out); !errors.As(err, &later) || !errors.Is(err, errTorn) || !strings.Contains(err.Error(), name) {
+					t.Errorf("joined: %v", err)
+				}
+				if _, err := os.Stat(w.Out); !errors.Is(err, os.ErrNotExist) {
+					t.Error("there is a file")
+				}
+				if err := j.parts.close(); err != nil {
+					t.Fatal(err)
+				}
+				before := len(w.srv.Requests())
+				if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), filepath.Base(name)+" is not what was written") {
+					t.Fatalf("exit status %d:\n%s", got, &w.out)
+				}
+				if format == "jsonl" {
+					w.checkFile(t, 1000)
+				} else if sum(t, w.Out) != plainCSV(t, 1000) {
+					t.Error("the file is not the portal's CSV")
+				}
+				if n := len(w.srv.Requests()) - before; n != 1 {
+					t.Errorf("%d requests, want 1", n)
+				}
+			})
+		}
+	}
+}
+
+// otherHeader is a Base that gives pages of CSV another header, if it is to.
+type otherHeader struct {
+	http.RoundTripper
+	is func(req *http.Request) bool
+}
+
+func (o otherHeader) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := o.RoundTripper.RoundTrip(req)
+	if err == nil && o.is(req) {
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		resp.Body = io.NopCloser(strings.NewReader(strings.Replace(string(body), "\"name\"", "\"title\"", 1)))
+		resp.ContentLength = -1
+		resp.Header.Del("Content-Length")
+	}
+	return resp, err
+}
+
+func page3(req *http.Request) bool { return req.URL.Query().Get("$offset") == "600" }
+
+// Columns that are others are found when they come, and not when all is there.
+func TestOtherHeader(t *testing.T) {
+	for _, resumed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			second := func() time.Duration { return time.Second }
+			w := newWorld(t, sodatest.Latency(second), sodatest.Generated(sodatest.SampleID, 10_000))
+			w.Format, w.Workers, w.Resume = "csv", 1, true
+			if resumed { // what they differ from comes from an earlier run
+				asked, stop := context.WithCancel(t.Context())
+				time.AfterFunc(3500*time.Millisecond, stop)
+				if got := w.run(asked); got != exitLater {
+					t.Fatalf("exit status %d:\n%s", got, &w.out)
+				}
+			}
+			w.Base = otherHeader{w.Base, page3}
+			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "page 3 has the columns ") || !strings.Contains(w.out.String(), `\"title\"`) {
+				t.Errorf("exit status %d:\n%s", got, &w.out)
+			}
+			if n := len(w.srv.Requests()); n > 6 {
+				t.Errorf("%d requests were made until it was found", n)
+			}
+		})
+	}
+}
+
+// With -restart, the new columns are as good as the old ones.
+func TestRestartWithOtherHeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+		w.Format, w.Workers, w.Restart = "csv", 1, true
+		changed := false
+		w.Base = otherHeader{w.Base, func(req *http.Request) bool {
+			changed = changed || page3(req)
+			return changed
+		}}
+		if got := w.run(t.Context()); got != exitDone || strings.Count(w.out.String(), "beginning anew") != 1 {
+			t.Fatalf("exit status %d:\n%s", got, &w.out)
+		}
+		if file, err := os.ReadFile(w.Out); err != nil || strings.Count(string(file), `"title"`) != 1 {
+			t.Errorf("the file is %.200s (%v)", file, err)
+		}
+	})
+}
+
+// What a symbolic link leads to is replaced, not the link.
+func TestOutIsALink(t *testing.T) {
+	for name, link := range map[string]func(dir string) error{
+		"to a file": func(dir string) error {
+			return errors.Join(os.WriteFile(filepath.Join(dir, "there", "file"), []byte("old"), 0o666), os.Symlink("there/file", filepath.Join(dir, "link")))
+		},
+		"to nothing yet": func(dir string) error { return os.Symlink("there/file", filepath.Join(dir, "link")) },
+		"to a link": func(dir string) error {
+			return errors.Join(os.Symlink("file", filepath.Join(dir, "there", "other")), os.Symlink(filepath.Join(dir, "there", "other"), filepath.Join(dir, "link")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+				dir := filepath.Dir(w.Out)
+				if err := os.Mkdir(filepath.Join(dir, "there"), 0o777); err != nil {
+					t.Fatal(err)
+				}
+				if err := link(dir); err != nil {
+					t.Fatal(err)
+				}
+				w.Out = filepath.Join(dir, "link")
+				if got := w.run(t.Context()); got != exitDone {
+					t.Fatalf("exit status %d:\n%s", got, &w.out)
+				}
+				if info, err := os.Lstat(filepath.Join(dir, "link")); err != nil || info.Mode()&os.ModeSymlink == 0 {
+					t.Errorf("the link is %v (%v)", info, err)
+				}
+				w.Out = filepath.Join(dir, "there", "file")
+				w.checkFile(t, 1000)
+			})
+		})
+	}
+}
+
+// What cannot be made is said before the night.
+func TestOutCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	for from, to := range map[string]string{"a": "b", "b": "a", "null": os.DevNull, "folder": "."} {
+		if err := os.Symlink(to, filepath.Join(dir, from)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, says := range map[string]string{
+		"a": "without an end", "null": "no regular file", "folder": "is a folder", "none/file": "the folder of -out is not there", ".": "is a folder",
+	} {
+		if got, err := resolve(filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 // A page that was cut off on the disk is named and had again.
 func TestTornPages(t *testing.T) {
 	for _, format := range []string{"jsonl", "csv"} {
@@ -150,9 +314,9 @@ func TestTornPages(t *testing.T) {
 					t.Fatal(err)
 				}
 				write(t, j.parts.part(3), string(page[:int(left*float64(len(page)-1))]))
-				write(t, j.parts.part(77), "no page of this export\n")
+				write(t, j.parts.name(77, 0), "no page of this export\n")
 				before := len(w.srv.Requests())
-				if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), "00000003.part has ") {
+				if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), filepath.Base(j.parts.part(3))+" is not what was written") {
 					t.Fatalf("exit status %d:\n%s", got, &w.out)
 				}
 				if format == "jsonl" {
@@ -206,8 +370,10 @@ func (w *world) pagesOnly(t *testing.T) *joiner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &job{w.config, w.srv.Client(), p, newTally(), io.Discard}
-	pl, err := w.newPlan(t.Context(), j.client)
+	drain, heard := new(drain), newTally(new(pace.Pacer), w.Portal)
+	portal := &asker{w.client(drain, heard.pacer, heard.event), drain, heard}
+	j := &job{w.config, portal, p, heard, newDisplay(io.Discard)}
+	pl, err := w.newPlan(t.Context(), portal)
 	if err == nil {
 		err = p.begin(pl)
 	}
@@ -238,13 +404,14 @@ func TestOneRunAtATime(t *testing.T) {
 	})
 }
 
-// A page that is not what it was when it was written is no page of the file.
+// A page that is not as it should be is no page of the file, even if it is what
+// was written.
 func TestJoinChecks(t *testing.T) {
 	for _, tt := range []struct{ name, format, page, says string }{
-		{"rows are missing", "jsonl", "{}\n", "00000001.part has 1 rows, and should have 200"},
-		{"rows of CSV are missing", "csv", `"amount","category","created","id","location","name","open"` + "\n\"1\"\n", "00000001.part has 1 rows, and should have 200"},
-		{"another header", "csv", "\"a\"\n\"1\"\n", "page 1: its header is another"},
-		{"no header", "csv", "", "page 1: the header of the CSV: EOF"},
+		{"rows are missing", "jsonl", "{}\n", ".part: it has 1 rows, and should have 200"},
+		{"rows of CSV are missing", "csv", `"amount","category","created","id","location","name","open"` + "\n\"1\"\n", ".part: it has 1 rows, and should have 200"},
+		{"another header", "csv", "\"a\"\n\"1\"\n", ".part: its header is another"},
+		{"no header", "csv", "", ".part: the header of the CSV: EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -252,8 +419,11 @@ func TestJoinChecks(t *testing.T) {
 				w.Format = tt.format
 				j := w.pagesOnly(t)
 				defer j.parts.close()
+				sum := newSum()
+				io.WriteString(sum, tt.page)
+				j.parts.add(1, sum.Sum32())
 				write(t, j.parts.part(1), tt.page)
-				if err := j.join(t.Context(), w.Out); err == nil || !strings.Contains(err.Error(), tt.says) {
+				if err := j.join(t.Context(), w.Out); err == nil || !strings.Contains(err.Error(), "00000001-") || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("the error is %v", err)
 				}
 				for _, name := range []string{w.Out, w.Out + ".tmp"} {

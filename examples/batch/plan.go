@@ -71,9 +71,9 @@ func modified(h http.Header) (string, error) {
 }
 
 // newPlan asks the portal how many rows there are.
-func (c *config) newPlan(ctx context.Context, client *http.Client) (plan, error) {
+func (c *config) newPlan(ctx context.Context, portal *asker) (plan, error) {
 	p := plan{Host: c.Portal.Host, Dataset: c.Dataset, Format: c.Format, Page: c.Page}
-	err := ask(ctx, client, c.resource("json", url.Values{"$select": {"count(*)"}}), func(h http.Header, body io.Reader) (err error) {
+	err := portal.ask(ctx, c.resource("json", url.Values{"$select": {"count(*)"}}), func(h http.Header, body io.Reader) (err error) {
 		if p.Modified, err = modified(h); err == nil {
 			p.Rows, err = readCount(body)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -18,31 +19,39 @@ import (
 
 // A tally counts what happens during a run. Several goroutines may tell it.
 type tally struct {
+	pacer  *pace.Pacer
+	portal string // the quota's key
+
 	mu       sync.Mutex
 	began    time.Time
-	total    int // rows there are; 0 as long as that is not known
-	restored int // rows that earlier runs got
-	rows     int // rows that are there
+	asking   time.Time // since when pages are asked for; zero as long as it is not known how many there are
+	total    int       // rows there are
+	restored int       // rows that earlier runs got
+	rows     int       // rows that are there
 	bytes    int64
 	attempts int
 	reasons  map[string]int           // of attempts after the first
 	waits    map[string]time.Duration // of all workers together
-	rate     float64                  // learned, requests per second
-	closed   bool                     // the portal lets nothing through
 	pause    bool                     // nobody is sent
-	halt     time.Time                // when one of the two began
+	halt     time.Time                // since when nobody is, or nothing goes through; zero if neither is so
 	halted   time.Duration            // before that
+	bad      string                   // what the last attempt came to, if it was no answer
+	badSince time.Time                // after the last answer
+	next     map[any]time.Time        // when those who wait between two attempts go on
 }
 
-func newTally() *tally {
-	return &tally{began: time.Now(), reasons: map[string]int{}, waits: map[string]time.Duration{}}
+func newTally(pacer *pace.Pacer, portal *url.URL) *tally {
+	return &tally{
+		pacer: pacer, portal: pace.KeyOf(&http.Request{URL: portal}).String(), began: time.Now(),
+		reasons: map[string]int{}, waits: map[string]time.Duration{}, next: map[any]time.Time{},
+	}
 }
 
 // begin notes what there is before the first page is asked for.
 func (t *tally) begin(total, rows int, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.total, t.restored, t.rows, t.bytes, t.began = total, rows, rows, bytes, time.Now()
+	t.asking, t.total, t.restored, t.rows, t.bytes = time.Now(), total, rows, rows, bytes
 }
 
 // page notes a page that is on the disk.
@@ -53,9 +62,21 @@ func (t *tally) page(rows int, bytes int64) {
 	t.bytes += bytes
 }
 
+// A caller is a request of a Transport.
+type caller struct {
+	from *transport.Transport
+	call uint64
+}
+
 // event is the OnEvent of the Transport and of Resume.
 func (t *tally) event(e transport.Event) {
 	a := e.Attempt()
+	switch {
+	case e.Kind == transport.AttemptDone && e.Next != policy.Stop:
+		t.trouble(caller{e.From, e.Call}, cause(a), time.Now().Add(a.Wait))
+	case e.Kind == transport.AttemptDone, e.Kind == transport.WaitCut:
+		t.goesOn(caller{e.From, e.Call})
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch e.Kind {
@@ -69,8 +90,36 @@ func (t *tally) event(e transport.Event) {
 		if e.Next != policy.Stop {
 			t.reasons[reason(a)]++
 			t.waits[why(a.By)] += a.Wait
+		} else if a.Status != 0 && a.Why == "" {
+			t.bad = "" // an answer
 		}
 	}
+}
+
+// trouble notes that who will go on at a certain time, and why not before.
+func (t *tally) trouble(who any, why string, next time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.bad == "" {
+		t.badSince = time.Now()
+	}
+	t.bad = why
+	t.next[who] = next
+}
+
+// goesOn notes that who waits no longer.
+func (t *tally) goesOn(who any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.next, who)
+}
+
+// cause says what an attempt came to, with the words of an error.
+func cause(a transport.Attempt) string {
+	if a.Status == 0 && a.Err != nil {
+		return a.Err.Error()
+	}
+	return reason(a)
 }
 
 // why names who set a wait.
@@ -92,65 +141,62 @@ func reason(a transport.Attempt) string {
 	return fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))
 }
 
-// pace is the OnEvent of the Pacer.
+// pace is the OnEvent of the Pacer. Only how long it stood still is counted here:
+// a Snapshot tells what is so now.
 func (t *tally) pace(e pace.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before := t.closed || t.pause
-	t.rate, t.closed = e.Rate, e.Mode == pace.Closed
 	switch e.Kind {
 	case pace.PauseBegun:
 		t.pause = true
 	case pace.PauseEnded:
 		t.pause = false
 	}
-	switch now := t.closed || t.pause; {
-	case now && !before:
+	switch still := t.pause || e.Mode == pace.Closed; {
+	case still && t.halt.IsZero():
 		t.halt = e.Time
-	case before && !now:
+	case !still && !t.halt.IsZero():
 		t.halted += e.Time.Sub(t.halt)
+		t.halt = time.Time{}
 	}
 }
 
-// status says in one line how far the run is.
-func (t *tally) status() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.total == 0 {
-		return "counting the rows"
+// stood returns how long nothing went through, until now.
+func (t *tally) stood() time.Duration {
+	if t.halt.IsZero() {
+		return t.halted
 	}
-	took := time.Since(t.began)
-	perSecond := float64(t.rows-t.restored) / max(took.Seconds(), 1e-3)
-	s := fmt.Sprintf("%d of %d rows, %.1f MB, %.0f rows/s", t.rows, t.total, float64(t.bytes)/1e6, perSecond)
-	if t.rate > 0 {
-		s += fmt.Sprintf(", pace %.1f requests/s", t.rate)
+	return t.halted + time.Since(t.halt)
+}
+
+// quota returns what the Pacer knows of the portal now.
+func (t *tally) quota() (now pace.State) {
+	for _, s := range t.pacer.Snapshot() {
+		if s.Key == t.portal && s.Sent >= now.Sent { // another token's may have been kept
+			now = s
+		}
 	}
-	paused := t.halted
-	if t.closed || t.pause {
-		paused += time.Since(t.halt)
-		s += ", PAUSED"
+	if now.Rate >= 1e6 {
+		now.Rate = 0 // the most that can be learned says that nothing was
 	}
-	if paused > 0 {
-		s += fmt.Sprintf(", paused %.1f s", paused.Seconds())
-	}
-	if perSecond > 0 {
-		left := time.Duration(float64(t.total-t.rows) / perSecond * float64(time.Second))
-		s += ", ETA " + left.Round(time.Second).String()
-	}
-	return s
+	return now
 }
 
 // report writes what it took, if anything was done.
 func (t *tally) report(w io.Writer) {
+	quota := t.quota()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.attempts == 0 && t.total == 0 {
+	counted := !t.asking.IsZero()
+	if t.attempts == 0 && !counted {
 		return
 	}
-	fmt.Fprintf(w, "rows      %d of %d, %d of them by earlier runs; %.1f MB\n", t.rows, t.total, t.restored, float64(t.bytes)/1e6)
-	fmt.Fprintf(w, "took      %.1f s, %.1f s of it paused", time.Since(t.began).Seconds(), t.halted.Seconds())
-	if t.rate > 0 {
-		fmt.Fprintf(w, "; the learned pace is %.1f requests/s", t.rate)
+	if counted {
+		fmt.Fprintf(w, "rows      %d of %d, %d of them by earlier runs; %.1f MB\n", t.rows, t.total, t.restored, float64(t.bytes)/1e6)
+	}
+	fmt.Fprintf(w, "took      %.1f s, %.1f s of it paused", time.Since(t.began).Seconds(), t.stood().Seconds())
+	if quota.Rate > 0 {
+		fmt.Fprintf(w, "; the learned pace is %.1f requests/s", quota.Rate)
 	}
 	fmt.Fprintf(w, "\nattempts  %d\nretries   %s\n", t.attempts, list(t.reasons, func(n int) string { return fmt.Sprint(n) }))
 	fmt.Fprintf(w, "waited    %s; all workers together\n", list(t.waits, func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }))

@@ -2,22 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // workers has do called for all of todo, in its order, by n goroutines. The first
 // error ends the others' contexts and is returned. When asked ends, nothing more
-// is begun, and if something is left to do the error is errInterrupted.
+// is begun, and if something is left to do, or was given up, the error is
+// errInterrupted.
 func workers(asked, ctx context.Context, n int, todo []int, do func(context.Context, int) error) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	next := make(chan int)
 	var running sync.WaitGroup
+	var gaveUp atomic.Bool
 	for range min(n, len(todo)) {
 		running.Go(func() {
 			for i := range next {
-				if err := do(ctx, i); err != nil {
+				switch err := do(ctx, i); {
+				case errors.Is(err, errInterrupted):
+					gaveUp.Store(true) // and others may still end well
+				case err != nil:
 					fail(err)
 				}
 			}
@@ -34,7 +41,7 @@ func workers(asked, ctx context.Context, n int, todo []int, do func(context.Cont
 	}
 	close(next)
 	running.Wait()
-	if ctx.Err() == nil && begun < len(todo) {
+	if ctx.Err() == nil && (begun < len(todo) || gaveUp.Load()) {
 		return errInterrupted
 	}
 	return context.Cause(ctx)
