@@ -24,14 +24,14 @@ const (
 // tryEnter counts a send if the gate is open and fewer than allow are in
 // flight. It returns the send's number, from 1, and how many are in flight
 // with it.
-func (a *account) tryEnter(allow uint32) (seq uint64, n int, ok bool) {
+func (a *account) tryEnter(allow uint32) (seq uint64, n int32, ok bool) {
 	for {
 		w := a.word.Load()
 		if w&gate != 0 || w&flying >= uint64(allow) {
 			return 0, 0, false
 		}
 		if a.word.CompareAndSwap(w, w+oneSend+1) {
-			return w>>sendShift + 1, int(w&flying) + 1, true
+			return w>>sendShift + 1, int32(w&flying) + 1, true
 		}
 	}
 }

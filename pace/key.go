@@ -23,23 +23,41 @@ type quota struct {
 	tag          uint8  // a byte of hash that every process reproduces; see tagOf
 }
 
-// tokenSeed makes the hashes of tokens worthless outside of this process.
-var tokenSeed = maphash.MakeSeed()
+// seed makes the hashes of tokens worthless outside of this process.
+var seed = maphash.MakeSeed()
 
 // KeyOf returns the key of a request: where it goes, by whose token, and to
 // which dataset.
 func KeyOf(req *http.Request) Key {
-	k := Key{quota: quota{scheme: req.URL.Scheme, host: hostOf(req.URL.Scheme, req.URL.Host)}, dataset: datasetOf(req.URL.Path)}
-	if len(req.Header) == 0 {
-		return k
+	return Key{
+		quota: quota{
+			scheme: req.URL.Scheme,
+			host:   hostOf(req.URL.Scheme, req.URL.Host),
+			token:  tokenOf(req.Header),
+			tag:    tagOf(req.Header),
+		},
+		dataset: datasetOf(req.URL.Path),
 	}
-	for _, name := range [...]string{"X-App-Token", "Authorization"} {
-		if v := req.Header[name]; len(v) > 0 {
-			k.token = k.token*31 + maphash.String(tokenSeed, v[0])
-			k.tag = k.tag*31 + tagOf(v[0])
-		}
+}
+
+// What a server may know the caller by.
+const (
+	appToken      = "X-App-Token"
+	authorization = "Authorization"
+)
+
+// tokenOf returns the hash of the tokens in h, 0 if there is none.
+func tokenOf(h http.Header) (hash uint64) {
+	if len(h) == 0 {
+		return 0
 	}
-	return k
+	if v := h[appToken]; len(v) > 0 {
+		hash = maphash.String(seed, v[0])
+	}
+	if v := h[authorization]; len(v) > 0 {
+		hash = hash*31 + maphash.String(seed, v[0])
+	}
+	return hash
 }
 
 // String returns the scheme and the host of k, and its dataset if it has one.
@@ -110,7 +128,16 @@ func isDataset(path string, i int) bool {
 // state finds its token again. It can tell the few tokens of one program
 // apart, and it can tell nobody what they are: a byte is all it gives away.
 // Two tokens that share it begin with each other's rate, and learn better.
-func tagOf(token string) uint8 {
+func tagOf(h http.Header) (tag uint8) {
+	for _, name := range [...]string{appToken, authorization} {
+		if v := h[name]; len(v) > 0 {
+			tag = tag*31 + tagOfToken(v[0])
+		}
+	}
+	return tag
+}
+
+func tagOfToken(token string) uint8 {
 	const prime = 0x9e3779b97f4a7c15 // odd, with well-spread bits
 	h := uint64(len(token))
 	for ; len(token) >= 8; token = token[8:] {

@@ -22,6 +22,7 @@ type line struct {
 	account
 	allow atomic.Uint32 // how many may be in flight while the gate is open
 
+	link  atomic.Pointer[line] // in its chain of the index
 	quota quota
 	pacer *Pacer
 	born  time.Time // the zero of the line's clock; read with time.Since, which is monotonic
@@ -88,6 +89,15 @@ func (l *line) now() time.Duration { return time.Since(l.born) }
 
 // date returns the time at which the line's clock reads d.
 func (l *line) date(d time.Duration) time.Time { return l.born.Add(d) }
+
+// try sends if the gate is open. If not, the ticket has the time and no more.
+func (l *line) try() (t Ticket, ok bool) {
+	t.at = l.now()
+	if t.seq, t.n, ok = l.tryEnter(l.allow.Load()); ok {
+		t.line = l
+	}
+	return t, ok
+}
 
 // wait is the part of Wait that takes the lock.
 func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Duration) (Ticket, error) {

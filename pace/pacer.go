@@ -3,7 +3,6 @@ package pace
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
@@ -35,7 +34,6 @@ type Pacer struct {
 	// told.
 	OnEvent func(Event)
 
-	recent atomic.Pointer[recent] // the line of the last request without a token
 	table
 }
 
@@ -75,11 +73,11 @@ func (t Ticket) Sent() time.Time {
 func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 	for !p.Off {
 		l := p.line(k.quota)
-		now := l.now()
-		if seq, n, ok := l.tryEnter(l.allow.Load()); ok {
-			return Ticket{line: l, seq: seq, at: now, n: int32(n)}, nil
+		t, ok := l.try()
+		if ok {
+			return t, nil
 		}
-		t, err := l.wait(ctx, k.dataset, retry, now)
+		t, err := l.wait(ctx, k.dataset, retry, t.at)
 		if err != errRetired {
 			return t, err
 		}
@@ -88,23 +86,12 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 }
 
 // Try is WaitFor without the waiting: it reports whether req may be sent now,
-// as far as can be told without a lock.
+// as far as can be told without the lock of its quota.
 func (p *Pacer) Try(req *http.Request) (Ticket, bool) {
 	if p.Off {
 		return Ticket{}, true
 	}
-	if r := p.recent.Load(); r.is(req) {
-		if seq, n, ok := r.line.tryEnter(r.line.allow.Load()); ok {
-			return Ticket{line: r.line, seq: seq, at: r.line.now(), n: int32(n)}, true
-		}
-		return Ticket{}, false
-	}
-	if l := p.find(KeyOf(req).quota); l != nil {
-		if seq, n, ok := l.tryEnter(l.allow.Load()); ok {
-			return Ticket{line: l, seq: seq, at: l.now(), n: int32(n)}, true
-		}
-	}
-	return Ticket{}, false
+	return p.lineOf(req).try()
 }
 
 // WaitFor is Wait for req, whose key it makes only if it has to.
@@ -112,24 +99,7 @@ func (p *Pacer) WaitFor(ctx context.Context, req *http.Request, retry bool) (Tic
 	if t, ok := p.Try(req); ok {
 		return t, nil
 	}
-	k := KeyOf(req)
-	t, err := p.Wait(ctx, k, retry)
-	if t.line != nil && k.token == 0 && p.recent.Load() == nil {
-		p.recent.Store(&recent{req.URL.Scheme, req.URL.Host, t.line})
-	}
-	return t, err
-}
-
-// A recent is the line that requests without a token for this scheme and host,
-// as they are spelled in the URL, belong to.
-type recent struct {
-	scheme, host string
-	line         *line
-}
-
-func (r *recent) is(req *http.Request) bool {
-	return r != nil && r.host == req.URL.Host && r.scheme == req.URL.Scheme &&
-		(len(req.Header) == 0 || req.Header["X-App-Token"] == nil && req.Header["Authorization"] == nil)
+	return p.Wait(ctx, KeyOf(req), retry)
 }
 
 // Done takes the outcome of the send that t stands for. If the server asked

@@ -1,6 +1,8 @@
 package pace
 
 import (
+	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,14 +31,13 @@ func (p *Pacer) maxPause() time.Duration {
 
 // A table finds the line of a quota without a lock, and forgets lines when
 // there are too many. What a new line costs does not depend on how many there
-// are: nothing is copied, and the hands of two clocks look at a few lines each.
+// are: the hands of two clocks look at a few lines each.
 type table struct {
-	latest atomic.Pointer[line] // the line made last: most programs talk to one host
-	lines  sync.Map             // of quota to *line
-	mu     sync.Mutex           // held to add and forget lines, and for saved
-	plain  clock                // lines that know no more than a new one would, when last looked at
-	wise   clock                // the others, which plain ones do not push out
-	saved  map[savedKey]savedLine
+	index atomic.Pointer[index]
+	mu    sync.Mutex // held to add and forget lines, and for saved
+	plain clock      // lines that know no more than a new one would, when last looked at
+	wise  clock      // the others, which plain ones do not push out
+	saved map[savedKey]savedLine
 }
 
 const (
@@ -47,11 +48,8 @@ const (
 
 // find returns the line of q, or nil.
 func (t *table) find(q quota) *line {
-	if l := t.latest.Load(); l != nil && l.quota == q {
-		return l
-	}
-	if l, ok := t.lines.Load(q); ok {
-		return l.(*line)
+	if x := t.index.Load(); x != nil {
+		return x.find(q.scheme, q.host, q.token)
 	}
 	return nil
 }
@@ -70,17 +68,45 @@ func (p *Pacer) line(q quota) *line {
 	l := newLine(p, q)
 	p.restore(l)
 	p.plain.add(l)
-	p.lines.Store(q, l)
-	p.latest.Store(l)
+	p.insert(l)
 	return l
 }
+
+// lineOf returns the line of req, and makes it if there is none. Most hosts are
+// spelled as they are in the table, and so the key need not be made for them.
+func (p *Pacer) lineOf(req *http.Request) *line {
+	if x := p.index.Load(); x != nil {
+		if l := x.find(req.URL.Scheme, req.URL.Host, tokenOf(req.Header)); l != nil {
+			return l
+		}
+	}
+	return p.line(KeyOf(req).quota)
+}
+
+// insert puts l, which is in a clock already, into the index. That grows with
+// the number of lines.
+func (t *table) insert(l *line) {
+	x := t.index.Load()
+	if n := t.len(); x == nil || n > len(x.chains) {
+		x = newIndex(n)
+		for l := range t.each {
+			x.add(l)
+		}
+		t.index.Store(x)
+		return
+	}
+	x.add(l)
+}
+
+// len returns how many lines there are.
+func (t *table) len() int { return len(t.plain.lines) + len(t.wise.lines) }
 
 // makeRoom forgets idle lines, until there is room for one more or enough were
 // looked at. Lines that learned something go only if they are too many by
 // themselves: then a host that is met once does not cost what others taught.
 func (t *table) makeRoom(limit int) {
 	for left := sweepSteps; left > 0; left-- {
-		if len(t.plain.lines)+len(t.wise.lines) < limit {
+		if t.len() < limit {
 			return
 		}
 		from := &t.plain
@@ -114,8 +140,7 @@ func (t *table) consider(c *clock, left int) {
 		c.hand = (c.hand + 1) % len(c.lines)
 	default:
 		c.drop()
-		t.lines.Delete(l.quota)
-		t.latest.CompareAndSwap(l, nil)
+		t.index.Load().drop(l)
 	}
 }
 
@@ -137,9 +162,27 @@ func (l *line) evict() bool {
 	return true
 }
 
-// all yields every line.
+// all yields every line there is when it begins.
 func (t *table) all(yield func(*line) bool) {
-	t.lines.Range(func(_, l any) bool { return yield(l.(*line)) })
+	t.mu.Lock()
+	lines := slices.AppendSeq(make([]*line, 0, t.len()), t.each)
+	t.mu.Unlock()
+	for _, l := range lines {
+		if !yield(l) {
+			return
+		}
+	}
+}
+
+// each yields every line. The caller holds t.mu.
+func (t *table) each(yield func(*line) bool) {
+	for _, c := range [...]*clock{&t.plain, &t.wise} {
+		for _, l := range c.lines {
+			if !yield(l) {
+				return
+			}
+		}
+	}
 }
 
 // A clock is lines in a circle, and a hand that goes round.
