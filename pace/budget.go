@@ -26,7 +26,7 @@ func (p *Pacer) Retry(k Key) bool {
 		return true
 	}
 	l := p.line(k.quota)
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	return l.budget.take(l.sent(), l.reserve(), l.now())
 }

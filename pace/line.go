@@ -22,16 +22,23 @@ type line struct {
 	account
 	allow atomic.Uint32 // how many may be in flight while the gate is open
 
-	link  atomic.Pointer[line] // in its chain of the index
 	quota quota
 	pacer *Pacer
-	born  time.Time // the zero of the line's clock; read with time.Since, which is monotonic
+	link  atomic.Pointer[line] // in its chain of the index
+	born  time.Time            // the zero of the line's clock; read with time.Since, which is monotonic
 
-	mu      sync.Mutex
-	retired bool // evicted from the table; look the quota up again
-	queue   queue
-	timer   *time.Timer
-	armed   time.Duration // when timer fires; never if it is not set
+	mu        sync.Mutex
+	retired   bool   // evicted from the table; look the quota up again
+	swept     uint64 // the sends counted when the table was last swept
+	*throttle        // nil before the lock was first taken with lock
+}
+
+// A throttle is what a line needs only after somebody had to wait or something
+// failed: many have nothing but hosts that answer.
+type throttle struct {
+	queue queue
+	timer *time.Timer
+	armed time.Duration // when timer fires; never if it is not set
 
 	state  state // one of the three below
 	open   open
@@ -53,7 +60,6 @@ type line struct {
 	budget   budget
 	datasets map[string]*dataset // that were sent to since the first reject
 	caps     int                 // how many of them have a limit
-	swept    uint64              // the sends counted when the table was last swept
 }
 
 // A state is a belief about the server. Its methods are called under the
@@ -78,10 +84,20 @@ type state interface {
 }
 
 func newLine(p *Pacer, q quota) *line {
-	l := &line{quota: q, pacer: p, born: time.Now(), armed: never}
-	l.state = &l.open
+	own := q.scheme + q.host // what these are part of may be long, and have secrets
+	q.scheme, q.host = own[:len(q.scheme)], own[len(q.scheme):]
+	l := &line{quota: q, pacer: p, born: time.Now()}
 	l.allow.Store(firstFlight)
 	return l
+}
+
+// lock takes the lock of a line that may have something to learn.
+func (l *line) lock() {
+	l.mu.Lock()
+	if l.throttle == nil {
+		l.throttle = &throttle{armed: never}
+		l.state = &l.open
+	}
 }
 
 // now reads the line's clock.
@@ -104,7 +120,7 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	if ctx.Err() != nil {
 		return Ticket{}, context.Cause(ctx)
 	}
-	l.mu.Lock()
+	l.lock()
 	if l.retired {
 		l.mu.Unlock()
 		return Ticket{}, errRetired
@@ -252,7 +268,7 @@ func (l *line) send(dataset string, waited bool, now time.Duration) Ticket {
 
 // done is the part of Done that takes the lock.
 func (l *line) done(t Ticket, what meaning, a answer) {
-	l.mu.Lock()
+	l.lock()
 	defer l.unlock()
 	now := l.now()
 	l.learn(t, what, a, now)

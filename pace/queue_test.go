@@ -55,6 +55,7 @@ func TestQueueIsAsIfEverybodyWereLookedAt(t *testing.T) {
 	for seed := range uint64(8) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		l := newLine(&Pacer{}, quota{})
+		l.lock()
 		for _, name := range names {
 			l.addDataset(name)
 		}
@@ -112,6 +113,7 @@ func TestQueueIsAsIfEverybodyWereLookedAt(t *testing.T) {
 // Behind the first of a dataset that is at its limit nobody is looked at.
 func TestOnlyHeadsAreLookedAt(t *testing.T) {
 	l := newLine(&Pacer{}, quota{})
+	l.lock()
 	d := l.addDataset("aaaa-aaaa")
 	d.limit, d.inFlight, l.caps = 1, 1, 1
 	for range 10 {
@@ -131,6 +133,7 @@ func TestOnlyHeadsAreLookedAt(t *testing.T) {
 // A limit that is learned while its dataset's callers wait holds for them.
 func TestLimitLearnedWhileWaiting(t *testing.T) {
 	l := newLine(&Pacer{}, quota{})
+	l.lock()
 	d := l.addDataset("aaaa-aaaa")
 	l.resume = never
 	for range 10 {
@@ -149,6 +152,7 @@ func TestLimitLearnedWhileWaiting(t *testing.T) {
 // be reckoned.
 func TestPauseRefusesByTheTurn(t *testing.T) {
 	l := newLine(&Pacer{}, quota{})
+	l.lock()
 	l.paced.begin(l, 10, 0)
 	l.state, l.resume = &l.paced, 3*time.Second
 	names := []string{"aaaa-aaaa", "bbbb-bbbb", "cccc-cccc"}

@@ -86,6 +86,9 @@ func (p *Pacer) UnmarshalJSON(data []byte) error {
 func (l *line) save() (savedLine, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.throttle == nil {
+		return savedLine{}, false
+	}
 	s := savedLine{Scheme: l.quota.scheme, Host: l.quota.host, Tag: l.quota.tag, Datasets: l.limits()}
 	if l.state != &l.open {
 		s.Rate, s.Trust, s.Burst = l.paced.base, l.paced.trust, max(l.paced.saved, 0)
@@ -105,6 +108,8 @@ func (p *Pacer) restore(l *line) {
 		return
 	}
 	delete(p.saved, k)
+	l.lock()
+	defer l.mu.Unlock()
 	for name, limit := range s.Datasets {
 		if d := l.addDataset(name); d != nil && limit > 0 && limit < flying {
 			d.limit, d.needed, d.belief = limit, limit, 1

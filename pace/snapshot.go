@@ -83,13 +83,16 @@ func (p *Pacer) Snapshot() []State {
 func (l *line) snapshot() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := l.now()
 	s := State{
 		Key: Key{quota: l.quota}.String(), Tag: l.quota.tag,
-		Mode: l.mode(), Rate: l.state.rate(now), Datasets: l.limits(),
-		Waiting: l.queue.len, InFlight: l.inFlight(), Sent: l.sent(),
-		Retries: l.budget.left(l.sent(), l.reserve(), now),
+		InFlight: l.inFlight(), Sent: l.sent(), Retries: l.reserve(),
 	}
+	if l.throttle == nil {
+		return s
+	}
+	now := l.now()
+	s.Mode, s.Rate, s.Datasets = l.mode(), l.state.rate(now), l.limits()
+	s.Waiting, s.Retries = l.queue.len, l.budget.left(s.Sent, l.reserve(), now)
 	if l.resume > now {
 		s.Until = l.date(l.resume)
 	}

@@ -146,19 +146,22 @@ func (t *table) consider(c *clock, left int) {
 
 // learned reports whether l knows more than a new line would.
 func (l *line) learned() bool {
-	return l.state != &l.open || l.caps > 0 || l.paused()
+	return l.throttle != nil && (l.state != &l.open || l.caps > 0 || l.paused())
 }
 
 // paused reads the clock only if there ever was a pause.
-func (l *line) paused() bool { return l.resume > 0 && l.resume > l.now() }
+func (l *line) paused() bool { return l.throttle != nil && l.resume > 0 && l.resume > l.now() }
 
 // evict retires l if nobody waits or is in flight.
 func (l *line) evict() bool {
-	if l.queue.len > 0 || !l.retire() {
+	waits := l.throttle != nil && l.queue.len > 0
+	if waits || !l.retire() {
 		return false
 	}
 	l.retired = true
-	l.disarm()
+	if l.throttle != nil {
+		l.disarm()
+	}
 	return true
 }
 

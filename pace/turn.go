@@ -9,7 +9,7 @@ func (p *Pacer) Turn(k Key) time.Duration {
 		return 0
 	}
 	l := p.line(k.quota)
-	l.mu.Lock()
+	l.lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	return l.turnBehind(l.queue.ahead(l.lane(k.dataset), true), now) - now
