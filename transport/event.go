@@ -137,11 +137,12 @@ func (t *Transport) settled(req, sent *http.Request, resp *http.Response, pass *
 	}()
 	pass.done(t, o, 0)
 	if t.OnEvent != nil {
+		start := pass.start()
 		t.OnEvent(Event{
 			Context: req.Context(),
 			From:    t,
 			Call:    t.calls.Add(1),
-			first:   settled{sent, resp, pass.sent, pass.queued, time.Since(pass.sent)},
+			first:   settled{sent, resp, start, pass.queued, time.Since(start)},
 		})
 	}
 	told = true

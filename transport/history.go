@@ -14,9 +14,9 @@ import (
 func (c *call) attempt(o classify.Outcome, now time.Time) Attempt {
 	c.n++
 	a := newAttempt(c.sent, c.resp, o)
-	a.N, a.Err, a.Start, a.Queued = c.n, redacted(c.err, c.sent), c.pass.sent, c.pass.queued
+	a.N, a.Err, a.Start, a.Queued = c.n, redacted(c.err, c.sent), c.pass.start(), c.pass.queued
 	if !c.pass.refused {
-		a.Took = now.Sub(c.pass.sent)
+		a.Took = now.Sub(a.Start)
 		a.Conn, a.BodySent = c.wire.seen()
 	}
 	if c.resp != nil && o.Class != classify.Final {

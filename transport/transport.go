@@ -116,7 +116,7 @@ func (t *Transport) roundTrip(req, first *http.Request, keep *kept, timeout time
 	var resp *http.Response
 	err := t.admitFirst(first, &pass)
 	if err == nil {
-		if pass.sent = pass.ticket.Sent(); t.Limiter != nil || pass.sent.IsZero() {
+		if t.Limiter != nil || t.Pacer != nil && t.Pacer.Off {
 			pass.sent = time.Now()
 		}
 		resp, err = t.send(first, timeout, &pass)
@@ -136,7 +136,15 @@ type admission struct {
 	ticket  pace.Ticket
 	refused bool          // it was never sent
 	queued  time.Duration // how long it was held back
-	sent    time.Time     // zero if it was not
+	sent    time.Time     // zero if it was not, or when the ticket says
+}
+
+// start returns when the attempt was sent; the zero time if it was not.
+func (a *admission) start() time.Time {
+	if a.refused || !a.sent.IsZero() {
+		return a.sent
+	}
+	return a.ticket.Sent()
 }
 
 // done tells the Pacer what came of the attempt.
