@@ -106,13 +106,14 @@ func (l *line) now() time.Duration { return time.Since(l.born) }
 // date returns the time at which the line's clock reads d.
 func (l *line) date(d time.Duration) time.Time { return l.born.Add(d) }
 
-// try sends if the gate is open. If not, the ticket has the time and no more.
-func (l *line) try() (t Ticket, ok bool) {
+// try sends if the gate is open. If not, t has the time and no more. It is not
+// a result, as a copy of it costs more than the rest.
+func (l *line) try(t *Ticket) (ok bool) {
 	t.at = l.now()
 	if t.seq, t.n, ok = l.tryEnter(l.allow.Load()); ok {
 		t.line = l
 	}
-	return t, ok
+	return ok
 }
 
 // wait is the part of Wait that takes the lock.

@@ -72,9 +72,8 @@ func (t Ticket) Sent() time.Time {
 // does not look at ctx.
 func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 	for !p.Off {
-		l := p.line(k.quota)
-		t, ok := l.try()
-		if ok {
+		l, t := p.line(k.quota), Ticket{}
+		if l.try(&t) {
 			return t, nil
 		}
 		t, err := l.wait(ctx, k.dataset, retry, t.at)
@@ -87,11 +86,9 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 
 // Try is WaitFor without the waiting: it reports whether req may be sent now,
 // as far as can be told without the lock of its quota.
-func (p *Pacer) Try(req *http.Request) (Ticket, bool) {
-	if p.Off {
-		return Ticket{}, true
-	}
-	return p.lineOf(req).try()
+func (p *Pacer) Try(req *http.Request) (t Ticket, ok bool) {
+	ok = p.Off || p.lineOf(req).try(&t)
+	return t, ok
 }
 
 // WaitFor is Wait for req, whose key it makes only if it has to.

@@ -124,9 +124,8 @@ func (e Event) String() string {
 // settled tells the Pacer, and whoever listens, of a first attempt that was the
 // last.
 func (t *Transport) settled(req, sent *http.Request, resp *http.Response, pass *admission) {
-	o := classify.Outcome{Status: resp.StatusCode}
 	if t.OnEvent == nil && (t.Pacer == nil || t.Pacer.OnEvent == nil) {
-		pass.done(t, o, 0)
+		t.pacer().Done(pass.ticket, classify.Outcome{Status: resp.StatusCode}, 0, false)
 		return
 	}
 	told := false
@@ -135,7 +134,7 @@ func (t *Transport) settled(req, sent *http.Request, resp *http.Response, pass *
 			resp.Body.Close()
 		}
 	}()
-	pass.done(t, o, 0)
+	t.pacer().Done(pass.ticket, classify.Outcome{Status: resp.StatusCode}, 0, false)
 	if t.OnEvent != nil {
 		start := pass.start()
 		t.OnEvent(Event{
