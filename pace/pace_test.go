@@ -525,12 +525,12 @@ func TestLoweredRateReachesWaiters(t *testing.T) {
 func TestManyKeys(t *testing.T) {
 	var p pace.Pacer
 	busy := wait(t, &p, key(t, "busy.example"))
-	for i := range 10_000 {
+	for i := range 40_000 {
 		k := key(t, fmt.Sprintf("h%d.example", i))
 		p.Done(wait(t, &p, k), good, 0, false)
 	}
 	states := p.Snapshot()
-	if len(states) > 1024 {
+	if len(states) > 16_384 {
 		t.Errorf("%d keys are kept", len(states))
 	}
 	found := false

@@ -11,7 +11,7 @@ import (
 // How much is remembered, and how long a server may hold a quota, if nothing
 // else is said.
 const (
-	defaultMaxKeys  = 1024
+	defaultMaxKeys  = 1 << 14   // 4 MiB of hosts that answer
 	defaultMaxPause = time.Hour // longer than any policy waits, shorter than a mistake lasts
 )
 
