@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sodahttp/sodahttp/classify"
 )
@@ -132,6 +134,32 @@ func TestPassersByPushNobodyOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A quota with nobody in flight stays while somebody waits for the end of its
+// pause, even if all others are in use.
+func TestLineStaysWhileSomebodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := Pacer{MaxKeys: 1}
+		ticket, _ := p.Wait(t.Context(), hostKey(0), false)
+		p.Done(ticket, classify.Outcome{Class: classify.Throttled, Status: 429}, time.Minute, true)
+		l := ticket.line
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			ticket, err := p.Wait(t.Context(), hostKey(0), false)
+			if err != nil || ticket.line != l {
+				t.Errorf("%v, and whether it is the line: %v", err, ticket.line == l)
+			}
+		})
+		synctest.Wait()
+		for i := range 1000 {
+			p.Wait(t.Context(), hostKey(1+i), false)
+		}
+		if p.find(hostKey(0).quota) != l {
+			t.Error("it was forgotten")
+		}
+		wg.Wait()
+	})
 }
 
 // Not even those that learned something stay when they are too many, but a

@@ -4,12 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/sodahttp/sodahttp/classify"
+	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/transport"
 )
@@ -57,5 +62,41 @@ func TestAttemptIsOneLine(t *testing.T) {
 	}
 	if b, err := json.Marshal(a); err != nil || len(b) > 1200 {
 		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// TestStart: an attempt starts when it is sent, after all waits, and not at all
+// if it is not.
+func TestStart(t *testing.T) {
+	const slow = time.Second
+	base := baseFunc(func(*http.Request) (*http.Response, error) {
+		time.Sleep(slow)
+		return answer(200, ""), nil
+	})
+	for _, off := range []bool{false, true} {
+		for _, wait := range []time.Duration{0, 2 * time.Second} {
+			synctest.Test(t, func(t *testing.T) {
+				var got transport.Attempt
+				rt := &transport.Transport{Base: base, Pacer: &pace.Pacer{Off: off}, OnEvent: func(e transport.Event) { got = e.Attempt() }}
+				if wait > 0 {
+					lim := rate.NewLimiter(rate.Every(wait), 1)
+					lim.Allow()
+					rt.Limiter = lim
+				}
+				begin := time.Now()
+				if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil {
+					t.Fatal(err)
+				}
+				if got.Start.Sub(begin) != wait || got.Took != slow || got.Queued != wait {
+					t.Errorf("Off: %v: started after %v, took %v, queued %v; want %v, %v, %v", off, got.Start.Sub(begin), got.Took, got.Queued, wait, slow, wait)
+				}
+				rt.Limiter = refusing{}
+				_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+				var failed *transport.Error
+				if !errors.As(err, &failed) || !failed.History[0].Start.IsZero() {
+					t.Errorf("Off: %v: %#v, want an Error whose attempt never started", off, err)
+				}
+			})
+		}
 	}
 }

@@ -116,8 +116,8 @@ func (t *Transport) roundTrip(req, first *http.Request, keep *kept, timeout time
 	var resp *http.Response
 	err := t.admitFirst(first, &pass)
 	if err == nil {
-		if t.Limiter != nil || t.Pacer != nil && t.Pacer.Off {
-			pass.sent = time.Now()
+		if t.Pacer != nil && t.Pacer.Off {
+			pass.sent = time.Now() // its tickets do not say
 		}
 		resp, err = t.send(first, timeout, &pass)
 		if err == nil && classify.Settled(resp.StatusCode) {
