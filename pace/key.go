@@ -137,6 +137,7 @@ func tagOf(h http.Header) (tag uint8) {
 	return tag
 }
 
+// tagOfToken returns the tag of one token.
 func tagOfToken(token string) uint8 {
 	const prime = 0x9e3779b97f4a7c15 // odd, with well-spread bits
 	h := uint64(len(token))

@@ -91,7 +91,8 @@ func newLine(p *Pacer, q quota) *line {
 	return l
 }
 
-// lock takes the lock of a line that may have something to learn.
+// lock takes the lock of a line that may have somebody wait or something to
+// learn, and makes room for that.
 func (l *line) lock() {
 	l.mu.Lock()
 	if l.throttle == nil {
@@ -106,8 +107,8 @@ func (l *line) now() time.Duration { return time.Since(l.born) }
 // date returns the time at which the line's clock reads d.
 func (l *line) date(d time.Duration) time.Time { return l.born.Add(d) }
 
-// try sends if the gate is open. If not, t has the time and no more. It is not
-// a result, as a copy of it costs more than the rest.
+// try sends if the gate is open. If not, t has the time and no more. It is
+// filled in place, as a copy costs about as much as finding the line.
 func (l *line) try(t *Ticket) (ok bool) {
 	t.at = l.now()
 	if t.seq, t.n, ok = l.tryEnter(l.allow.Load()); ok {
