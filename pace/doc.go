@@ -23,10 +23,13 @@
 //
 // Where it is weak:
 //
-//   - A server that refuses some requests whatever the pace is told from one
-//     that throttles by a trial, in which the pace goes up: after a dozen
-//     refusals, sooner or later. One that refuses more than a third that way is
-//     taken for a throttle, and asked as slowly as once in ten seconds.
+//   - A 503 counts as a refusal, since some limiters say it so; a 500, 502 or
+//     504 does not. One alone is forgiven, as long as no limit was met. A
+//     server that refuses a share of all requests with it, whatever the pace, is
+//     told from one that throttles by a trial, in which the pace goes up. That
+//     takes some dozen refusals, or seconds, and sometimes minutes: up to a
+//     quarter of the speed is lost if it refuses one in a hundred, and more if
+//     there is a limit besides. More than two thirds refused is no trial worth.
 //   - Many programs that share a quota without sharing a Pacer get unequal
 //     parts of it.
 //   - A dataset that refuses everything is set apart after four refusals, if

@@ -9,19 +9,18 @@ import (
 // broken refuses a share of everything, however slowly it is asked, and each
 // of its rejects looks like one that says "too fast".
 //
-// A limit on the rate rejects at the upper end of a climb. If rejects come at
-// the lower end too, there is a trial: the pace goes up fourfold, and then
-// fourfold again, as others may share the quota. A limit rejects most of that,
-// and the trial is over after a few rejects. If the share of rejects stays as
-// it was, it is the server's own; the pace stays up, and from then on only what
-// exceeds that share counts against it.
+// If there is evidence that it is not, there is a trial: the pace goes up
+// fourfold, or to what went through before, and then fourfold again, as others
+// may share the quota. A limit rejects most of that, and the trial is over
+// after a few rejects. If the share of rejects stays as it was, it is the
+// server's own; the pace stays up, and from then on only what exceeds that
+// share counts against it.
 type doubt struct {
-	cuts   int   // since the last trial
-	odd    int   // of them, those at the lower end of a climb
-	low    share // what became of sends at the lower end
-	failed int   // trials in a row that found the pace to blame
+	evidence
+	failed int // trials in a row that found the pace to blame
 
 	trial int           // rounds still to go of the one under way
+	known share         // what a round is compared with
 	pace  float64       // in this round
 	need  float64       // sends that it takes
 	began time.Duration // when it began
@@ -38,31 +37,20 @@ type doubt struct {
 	sure  bool          // since they last exceeded it, it was seen again at such a pace
 }
 
-// A share is how many of some sends were rejected.
-type share struct{ n, bad float64 }
-
-func (s *share) add(bad float64) {
-	s.n++
-	s.bad += bad
-}
-
-func (s share) of() float64 { return s.bad / max(s.n, 1) }
-
 const (
-	doubtCuts = 12 // before there may be a doubt, and twice as many after each trial that found the pace to blame
-	oddShare  = 4  // one cut in so many at the lower end of its climb raises it,
-	lowBad    = 6  // if so many sends were rejected there,
-	lowSends  = 40 // of so many: less may be what a limit rejects while it is being learned
+	doubtCuts = 12 // before the lower ends of climbs raise a doubt, and twice as many after each trial in vain,
+	mostOften = 2  // so often: 48
+	sinkCuts  = 3  // that contradict what went through before, which raises one too, and twice as many after each,
+	mostSink  = 4  // so often: 48
 
 	trialRounds = 2           // each faster: others may share the quota, and one of many makes little difference
 	trialFactor = 4           // times as fast as before
-	trialBad    = 8           // rejects that a round takes if the pace is not to blame: enough to know a share by
+	trialBad    = 8           // rejects that a round takes if the pace is not to blame: enough to know a small share by
 	trialExcess = 5           // rejects more than that end it
-	leastTaken  = 0.8         // of what was accepted before: less says that the pace is to blame
+	leastTaken  = 0.7         // of what was accepted before: less says that the pace is to blame
 	trialLeast  = 6           // per second: less may be a limit that a trial hurts more than it can gain,
 	slowTrial   = time.Minute // so that there is one so long after another only
 
-	mostOwn     = 0.6              // a server that refuses more than this is not asked any faster
 	leastOwn    = 0.001            // less is not worth a reckoning
 	ownMargin   = 0.08             // above its own share, and no more than as much again, rejects count,
 	ownExcess   = 5                // if so many more come than that: by chance once in hundreds of rejects,
@@ -76,8 +64,8 @@ const (
 
 // settled takes the outcome of a send into account.
 func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
-	if t.pace > 0 && float64(t.pace) < l.paced.base {
-		d.low.add(bad)
+	if t.pace > 0 {
+		d.answered(float64(t.pace), l.paced.base, bad)
 	}
 	if now > d.until {
 		d.own = share{}
@@ -88,7 +76,7 @@ func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
 			return
 		}
 		d.tried.add(bad)
-		known = d.low
+		known = d.known
 	}
 	if known.n == 0 {
 		return
@@ -141,25 +129,31 @@ func (d *doubt) excuses(t Ticket) bool {
 	return false
 }
 
-// cut takes note of a cut, and begins a trial if one is due.
-func (d *doubt) cut(l *line, low, agrees bool, now time.Duration) {
-	d.cuts++
-	if low {
-		d.odd++
-	} else if agrees {
-		d.fade()
-	}
-	wait := min(d.failed, 2)
+// cut takes note of a cut at the pace cur, and begins a trial if one is due.
+func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
+	d.evidence.cut(cur, low, agrees)
+	vain := min(d.failed, mostOften)
 	switch {
-	case d.cuts < doubtCuts<<wait:
-	case d.odd*oddShare < d.cuts || d.low.bad < lowBad || d.low.of() > mostOwn:
-		if d.cuts >= 2*doubtCuts<<wait {
-			d.forget()
+	case l.paced.pause > 0 || d.bunched():
+	case d.sank(sinkCuts << min(d.failed, mostSink)):
+		d.try(l, d.all, d.shown/trialFactor, now)
+	case d.cuts < doubtCuts<<vain:
+	case !d.isOdd():
+		if d.cuts >= 2*doubtCuts<<vain {
+			d.evidence = evidence{}
 		}
-	case l.paced.pause == 0 && d.low.n >= lowSends && (l.paced.base >= trialLeast || now-d.ended >= slowTrial<<wait):
-		d.trial, d.pace, d.need = trialRounds, l.paced.base, trialBad/d.low.of()
-		d.round(l, now)
+	case d.low.n >= lowSends && (l.paced.base >= trialLeast || now-d.ended >= slowTrial<<vain):
+		d.try(l, d.low, l.paced.base, now)
 	}
+}
+
+// try begins a trial, at a pace that is trialFactor times as fast as that one.
+// The more is rejected, the more sends it takes to tell.
+func (d *doubt) try(l *line, known share, pace float64, now time.Duration) {
+	d.trial, d.known, d.pace = trialRounds, known, pace
+	taken := 1 - known.of()
+	d.need = trialBad / (known.of() * taken * taken)
+	d.round(l, now)
 }
 
 // round begins a round of a trial.
@@ -175,8 +169,8 @@ func (d *doubt) conclude(l *line, own bool, now time.Duration) {
 	d.trial, d.score, d.ended = 0, 0, now
 	if own {
 		d.own, d.since = d.tried, share{}
-		if d.tried.of() > d.low.of()/2 {
-			d.own = share{d.low.n + d.tried.n, d.low.bad + d.tried.bad}
+		if d.tried.of() > d.known.of()/2 {
+			d.own = share{d.known.n + d.tried.n, d.known.bad + d.tried.bad}
 		}
 		d.failed = 0
 		d.lasts = min(max(2*d.lasts, leastBelief), mostBelief)
@@ -187,22 +181,18 @@ func (d *doubt) conclude(l *line, own bool, now time.Duration) {
 		d.failed++
 		d.lasts = 0
 	}
-	d.forget()
+	d.evidence = evidence{}
 	l.paced.set(l, base, now)
 }
 
-// fade lets what was seen so far count half: a limit on the rate has shown itself.
-func (d *doubt) fade() {
-	d.cuts, d.odd = d.cuts/2, d.odd/2
-	d.low.n, d.low.bad = d.low.n/2, d.low.bad/2
-}
-
-func (d *doubt) forget() { d.cuts, d.odd, d.low = 0, 0, share{} }
-
 // downRun returns how many rejects in a row show that nothing goes through.
 func (d *doubt) downRun() int {
-	if d.own.n == 0 {
+	known := d.own
+	if d.trial > 0 {
+		known = d.known
+	}
+	if known.n == 0 {
 		return downRun
 	}
-	return max(downRun, int(math.Ceil(math.Log(downChance)/math.Log(d.own.of()))))
+	return max(downRun, int(math.Ceil(math.Log(downChance)/math.Log(known.of()))))
 }

@@ -12,6 +12,7 @@ import "time"
 type open struct {
 	waits bool          // somebody does
 	since time.Duration // when that began, or what is allowed was doubled
+	lone  uint64        // the number of the last reject that was forgiven; 0 if none was
 }
 
 // firstFlight is what may be in flight at first. A dataset that takes fifteen
@@ -21,6 +22,10 @@ const firstFlight = 6
 // slowAnswer is how long somebody waits for answers before what is allowed
 // doubles without them. Most are quicker, and so it leaves a slow start as it is.
 const slowAnswer = 500 * time.Millisecond
+
+// loneSends is how close two rejects have to be to say something: a limit that
+// begins to reject goes on with that.
+const loneSends = 16
 
 // longTrip bounds the round trip that a first guess is made from: answers may
 // take long, but rates are per second.
@@ -55,13 +60,28 @@ func (*open) accepted(l *line, t Ticket, now time.Duration) {
 	}
 }
 
-// rejected ends the belief. Half of what was in flight is a safe first guess
+// forgives reports whether a reject may be an accident: a 503 need not be about
+// the pace, if no other comes shortly before or after it.
+func (s *open) forgives(t Ticket, a answer) bool {
+	if a.status == 429 || a.asked {
+		return false
+	}
+	before := s.lone
+	s.lone = max(before, t.seq)
+	return before == 0 || t.seq > before+loneSends || before > t.seq+loneSends
+}
+
+// rejected ends the belief, if it is no accident of a server that has shown no
+// limit so far. Half of what was in flight is a safe first guess
 // of what goes through in a round trip.
-func (*open) rejected(l *line, t Ticket, a answer, now time.Duration) {
+func (s *open) rejected(l *line, t Ticket, a answer, now time.Duration) {
+	if l.paced.lim == nil && s.forgives(t, a) {
+		return
+	}
 	l.shut()
 	inFlight := max(float64(l.inFlight()+1)/2, 1) // one at a time is no haste
 	l.paced.begin(l, inFlight/min(l.trip.mean, longTrip).Seconds(), now)
-	*l.paced.cut() = mark{t.at, l.good(t), t.seq}
+	*l.paced.cut(), l.paced.begun = mark{t.at, l.good(t), t.seq}, false
 	l.paced.wall.hit(a, l.good(t))
 	if a.asked {
 		l.paced.pause = a.retryAfter

@@ -160,6 +160,38 @@ func TestLearnsRate(t *testing.T) {
 	}
 }
 
+// Refusals of the first sends that come late are no burst that the server
+// could save up.
+func TestLateRefusalsAreNoBurst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		var first, late []pace.Ticket
+		for range 6 {
+			first = append([]pace.Ticket{wait(t, &p, k)}, first...)
+		}
+		time.Sleep(80 * time.Millisecond)
+		for i, ticket := range first {
+			if i < 3 { // those that were sent last, which makes room for two more
+				p.Done(ticket, good, 0, false)
+				late = append(late, wait(t, &p, k), wait(t, &p, k))
+			} else {
+				p.Done(ticket, throttled, 0, false)
+			}
+		}
+		next := wait(t, &p, k)
+		time.Sleep(80 * time.Millisecond)
+		p.Done(next, throttled, 0, false)
+		for _, ticket := range late {
+			p.Done(ticket, throttled, 0, false)
+		}
+		s := &server{rate: 50, burst: 1, reject: throttled}
+		if n := s.work(&p, k, 64, time.Minute); n < 2700 {
+			t.Errorf("%d good sends of 3000", n)
+		}
+	})
+}
+
 // With Retry-After the server is never hit twice, and hardly loses time.
 func TestLearnsRateWithRetryAfter(t *testing.T) {
 	for _, tt := range []struct{ rate, burst, least, waste float64 }{{50, 10, 0.85, 0.01}, {300, 50, 0.85, 0.01}, {5, 5, 0.85, 0.1}} {

@@ -37,6 +37,7 @@ type paced struct {
 	saved   float64 // the burst that this makes
 	marks   [16]mark
 	marked  int
+	begun   bool // the first of the marks is no reject
 }
 
 // A mark is a reject: when it was sent and how many good sends were before.
@@ -61,6 +62,7 @@ const (
 	minClimb    = 8 * time.Second      // a fast limit is tested no more often than this, scaled by trust
 	maxClimb    = 60 * time.Second     // a slow one no less often
 	agrees      = 0.06                 // two measurements this close confirm each other
+	sinking     = 0.02                 // but not if the second is this much lower: rejects at any pace drive it down
 	near        = 1.25                 // two estimates this close are both taken into account
 	provenSends = 20                   // a pace that was kept for so many sends has shown that it is near
 	minDouble   = time.Second          // past the climb the pace doubles in this time at least,
@@ -85,7 +87,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 		s.noise = mostStep
 	}
 	s.ramp = 1
-	s.marked = 0
+	s.marked, s.begun = 0, true
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
 	s.cutPace = base
 	s.set(l, base, now)
@@ -140,24 +142,37 @@ func (s *paced) linear() time.Duration {
 	return s.climbTime()
 }
 
-func (s *paced) doubleTime() time.Duration {
-	d := max(minDouble, min(seconds(doubleSends/s.base), maxDouble))
+// doubleTime returns how long the pace takes to double at first once it is past
+// the climb, and how long when it has become fast.
+func (s *paced) doubleTime() (first, last float64) {
+	first = max(minDouble, min(seconds(doubleSends/s.base), maxDouble)).Seconds()
+	last = minDouble.Seconds()
 	if s.pause > 0 {
-		d *= calmer
+		return calmer * first, calmer * last
 	}
-	return d
+	return first, last
 }
 
 // doublings returns how often the pace has doubled since the end of the climb,
 // and how often it would in a second: slowly at first, since the rate may be
-// near, and from half a doubling time on at an even growth.
+// near, from half a doubling time on evenly, and after it has doubled once in
+// so many sends, which come ever faster.
 func (s *paced) doublings() (n, perSecond float64) {
-	double := s.doubleTime().Seconds()
-	past := (s.climb - s.linear()).Seconds() / double
-	if past < 0.5 {
-		return past * past, 2 * past / double
+	first, last := s.doubleTime()
+	past := (s.climb - s.linear()).Seconds() / first
+	switch {
+	case past < 0.5:
+		return past * past, 2 * past / first
+	case past < 1.25:
+		return past - 0.25, 1 / first
 	}
-	return past - 0.25, 1 / double
+	past -= 1.25
+	left := 1 - math.Ln2*past // of the time that a doubling takes
+	if least := last / first; left < least {
+		even := past - (1-least)/math.Ln2 // since the growth became even
+		return 1 - math.Log2(least) + even/least, 1 / last
+	}
+	return 1 - math.Log2(left), 1 / (left * first)
 }
 
 // turn reserves a token for the head, whoever that is when the time comes.
@@ -249,7 +264,7 @@ func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
 		s.pause = 0
 		if a.asked {
 			s.pause = a.retryAfter
-			s.marked = 0
+			s.marked, s.begun = 0, false
 		}
 		s.mark(m)
 	} else {
@@ -266,8 +281,9 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	}
 	s.ramp = 0
 	if s.first.at == 0 {
-		s.first = mark{at: l.cutAt - l.trip.mean/2, good: float64(int64(l.cutSeq - l.bad))}
+		s.first = mark{l.cutAt - l.trip.mean/2, float64(int64(l.cutSeq - l.bad)), l.cutSeq}
 	}
+	l.doubt.show(s.rejects(), *s.cut(), l.trip.dev)
 	var (
 		base  float64
 		guess bool
@@ -298,7 +314,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	s.rest = false
 	low := cur < s.base*(1-s.step()/4)
 	s.set(l, base, now)
-	l.doubt.cut(l, low, agree, now)
+	l.doubt.cut(l, cur, low, agree, now)
 	if !again && s.proven {
 		l.cutSeq++ // the next send's token was earned at the old pace
 	}
@@ -312,7 +328,8 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 func (s *paced) confirm(cur float64) bool {
 	off := math.Abs(cur-s.cutPace) / s.cutPace
 	s.noise += (min(off, mostStep) - s.noise) / 2
-	if off <= agrees {
+	agree := off <= agrees
+	if agree {
 		if s.saved < 0 {
 			s.saved = s.burst(s.base)
 		}
@@ -320,8 +337,9 @@ func (s *paced) confirm(cur float64) bool {
 	} else {
 		s.trust = max(s.trust/2, minTrust)
 	}
+	sinks := cur < (1-sinking)*s.cutPace
 	s.cutPace = cur
-	return off <= agrees
+	return agree && !sinks
 }
 
 // between returns the base after a climb. Past the end of the climb the server
@@ -424,12 +442,24 @@ func (s *paced) mark(m mark) {
 	s.marked++
 }
 
+// rejects returns the marks that are rejects, in no order.
+func (s *paced) rejects() []mark {
+	marks := s.marks[:min(s.marked, len(s.marks))]
+	if s.begun && s.marked <= len(s.marks) {
+		return marks[1:]
+	}
+	return marks
+}
+
 // cut returns the last mark.
 func (s *paced) cut() *mark { return &s.marks[(s.marked-1)%len(s.marks)] }
 
 // refine corrects the marks by another reject of the same round trip, which
 // may come out of order.
 func (s *paced) refine(m mark) {
+	if m.seq <= s.first.seq {
+		s.first.good--
+	}
 	for i := range s.marks {
 		if m.seq < s.marks[i].seq {
 			s.marks[i].good--

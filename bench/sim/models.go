@@ -29,7 +29,7 @@ func models(held bool) []Model {
 	ms = append(ms, bucket("E", 50, 10, C80, 503, false), bucket("E", 50, 10, LN, 503, false))
 	ms = append(ms, steps(60*time.Second, C80, 100, 20, 200), steps(60*time.Second, LN, 100, 20, 200))
 	ms = append(ms, outage(503), outage(502), outage(Refused), Model{Name: "H unlimited c80", Make: func() *Server { return &Server{Limit: Unlimited{}, Latency: C80} }})
-	for _, share := range []float64{0.01, 0.05, 0.2, 0.5} {
+	for _, share := range []float64{0.001, 0.005, 0.01, 0.05, 0.2, 0.5} {
 		ms = append(ms, flaky(share, Unlimited{}, "unlimited", C80))
 	}
 	ms = append(ms, flaky(0.2, Unlimited{}, "unlimited", LN), flaky(0.02, &Bucket{Rate: 50, Burst: 10}, "(50,10)", C80), flaky(0.2, &Bucket{Rate: 50, Burst: 10}, "(50,10)", C80))

@@ -169,7 +169,7 @@ const whyNot = `Why:
 - eff on buckets: a client that hammers uses up the last percent of the capacity, too, with 11 to 94 % of its requests refused and with some that never come to their turn. What would change it: to ask more often whether there is more, for a refusal each time.
 - eff with Retry-After and a small bucket: everybody is held for the second that the server asks for, by design: the pause is the quota's. The others let each request wait by itself, and are refused for it.
 - eff with a burst of 1, and D with other people's queries: the limit in flight is found by trial, and a share of the slots that others leave is left free as well. It follows the others' load too slowly.
-- eff and longest at N: refusals that do not depend on the pace are taken for a throttle for longer than they should be. This is where a Pacer is weak, and where to turn it off.
+- eff and longest at N: refusals that do not depend on the pace are taken for a throttle at first, and until a trial has shown what they are; and each waits out the policy's back-off, which is longer than the others'. This is where a Pacer is weak.
 - Jain's index with ten programs on one quota: each learns its part by itself, and the parts are not equal. What would change it: a Limiter that they share.
 - rej where others are at 0.0: they were slow enough not to be refused, by their own waits.
 - longest: others that never wait in line can be faster by luck; and a server without a limit is approached by a slow start.
