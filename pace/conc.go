@@ -235,5 +235,10 @@ func (l *line) uncap(d *dataset, now time.Duration) {
 	d.limit, d.seen, d.belief = 0, 0, 0
 	d.doubts++
 	l.caps--
+	if l.state == &l.open && l.paced.lim != nil { // it was about the rate after all
+		l.paced.begin(l, l.paced.base, now)
+		l.enterState(&l.paced, now)
+		return
+	}
 	l.tell(Event{Kind: ModeChanged}, now)
 }
