@@ -17,8 +17,9 @@ type closed struct {
 	silent   int           // probes in a row that another had to follow before they were answered
 	next     time.Duration // when the next goes
 	interval time.Duration
-	throttle bool    // it was 429 that closed it
-	reopened [3]mark // the last re-openings
+	throttle bool          // it was 429 that closed it
+	window   time.Duration // the last that was seen, as far as it shows; 0 if none was
+	reopened [3]mark       // the last re-openings
 	times    int
 }
 
@@ -187,7 +188,7 @@ func (s *closed) estimate(l *line, good float64, now time.Duration) (base float6
 		return max(base, almost*before), 0
 	}
 	if now-s.at > shortClose {
-		wide = min(now-whole.at, longestWindow)
+		s.window = min(now-whole.at, longestWindow)
 	}
-	return base, wide
+	return base, s.window
 }

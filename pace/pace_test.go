@@ -233,6 +233,27 @@ func TestWindow(t *testing.T) {
 	})
 }
 
+// A window that has been seen is remembered: the pace it allows is held, and a
+// refusal or two in the middle do not make it burst into the next.
+func TestWindowIsRemembered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		s := &server{burst: 300, reject: throttled}
+		var wg sync.WaitGroup
+		wg.Go(func() { s.work(&p, key(t, "a.example"), 64, 10*time.Minute) })
+		for range 21 {
+			s.mu.Lock()
+			s.tokens, s.at = 300, time.Now()
+			s.mu.Unlock()
+			time.Sleep(30 * time.Second)
+		}
+		wg.Wait()
+		if good := s.sent - s.bad; good < 5700 || s.bad > 220 {
+			t.Errorf("%d good, %d bad of 6000 possible", good, s.bad)
+		}
+	})
+}
+
 // A window that asks for a long pause at its end is met at full speed only
 // once: the ends of the next are approached at a walk.
 func TestWindowWithRetryAfter(t *testing.T) {
