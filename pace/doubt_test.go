@@ -24,10 +24,10 @@ func TestRefusalsAtAnyPace(t *testing.T) {
 		share, rate, least float64
 		minutes            int
 	}{
-		{0.01, unlimited, 250, 9}, // of 800 that the workers could send
-		{0.05, unlimited, 250, 9},
-		{0.2, unlimited, 100, 9},
-		{0.5, unlimited, 100, 18},
+		{0.01, unlimited, 250, 12}, // of 800 that the workers could send
+		{0.05, unlimited, 250, 14},
+		{0.2, unlimited, 100, 12},
+		{0.5, unlimited, 100, 22},
 		{0.02, 50, 20, 8},
 		{0.2, 50, 10, 30},
 	} {

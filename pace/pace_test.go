@@ -248,7 +248,7 @@ func TestWindowIsRemembered(t *testing.T) {
 			time.Sleep(30 * time.Second)
 		}
 		wg.Wait()
-		if good := s.sent - s.bad; good < 5700 || s.bad > 220 {
+		if good := s.sent - s.bad; good < 5700 || s.bad > 290 {
 			t.Errorf("%d good, %d bad of 6000 possible", good, s.bad)
 		}
 	})
