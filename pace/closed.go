@@ -34,6 +34,7 @@ const (
 	fewSends      = 50               // between re-openings: too few to show a rate
 	almost        = 0.7              // of the pace before is kept then
 	longestWindow = 90 * time.Second // that the pace is held for, so as not to burst into a fresh one
+	leastTime     = time.Millisecond // that a rate is measured over
 	afterFlight   = 4                // in flight at first when an outage is over
 )
 
@@ -166,7 +167,7 @@ func (s *closed) accepted(l *line, t Ticket, now time.Duration) {
 // than the server allows.
 func (s *closed) estimate(l *line, good float64, now time.Duration) (base float64, wide time.Duration) {
 	before := l.paced.base
-	base = good / now.Seconds()
+	base = good / max(now, leastTime).Seconds()
 	last, whole := mark{}, mark{}
 	for _, m := range s.reopened[:min(s.times, len(s.reopened))] {
 		if m.at > last.at {
@@ -175,7 +176,7 @@ func (s *closed) estimate(l *line, good float64, now time.Duration) (base float6
 		if good-m.good < fewSends {
 			continue // it was open for a stray request only
 		}
-		base = max(base, (good-m.good)/(now-m.at).Seconds())
+		base = max(base, (good-m.good)/max(now-m.at, leastTime).Seconds())
 		if m.at > whole.at {
 			whole = m
 		}

@@ -104,11 +104,20 @@ func (l *line) lock() {
 // now reads the line's clock.
 func (l *line) now() time.Duration { return time.Since(l.born) }
 
-// date returns the time at which the line's clock reads d.
+// date returns the time at which the line's clock reads d, for a limiter, which
+// only compares it with others.
 func (l *line) date(d time.Duration) time.Time { return l.born.Add(d) }
 
-// try sends if the gate is open. If not, t has the time and no more. It is
-// filled in place, as a copy costs about as much as finding the line.
+// dateNow is date for people. It is reckoned from the present: the line's clock
+// stands still while the machine sleeps, and does not know when the wall clock
+// is set.
+func (l *line) dateNow(d time.Duration) time.Time {
+	now := time.Now()
+	return now.Add(d - now.Sub(l.born))
+}
+
+// try sends if the gate is open. If not, t is of no use. It is filled in place,
+// as a copy costs about as much as finding the line.
 func (l *line) try(t *Ticket) (ok bool) {
 	t.at = l.now()
 	if t.seq, t.n, ok = l.tryEnter(l.allow.Load()); ok {
@@ -117,8 +126,9 @@ func (l *line) try(t *Ticket) (ok bool) {
 	return ok
 }
 
-// wait is the part of Wait that takes the lock.
-func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Duration) (Ticket, error) {
+// wait is the part of Wait that takes the lock. Only there is the clock read:
+// whoever has been held up before it must not be sent in the past.
+func (l *line) wait(ctx context.Context, dataset string, retry bool) (Ticket, error) {
 	if ctx.Err() != nil {
 		return Ticket{}, context.Cause(ctx)
 	}
@@ -128,6 +138,7 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 		return Ticket{}, errRetired
 	}
 	l.shut()
+	now := l.now()
 	if t, ok := l.pass(dataset, now); ok {
 		told := false
 		defer func() {
@@ -141,7 +152,7 @@ func (l *line) wait(ctx context.Context, dataset string, retry bool, now time.Du
 	}
 	w := &waiter{dataset: dataset, retry: retry, deadline: never}
 	if at, ok := ctx.Deadline(); ok {
-		w.deadline = at.Sub(l.born)
+		w.deadline = now + min(time.Until(at), never-now)
 	}
 	l.queue.push(w, l.lane(dataset))
 	l.dispatch(now)
@@ -366,7 +377,7 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 	if until := now + pause; until > l.resume {
 		l.resume = until
 		l.pausing = true
-		l.tell(Event{Kind: PauseBegun, Until: l.date(until)}, now)
+		l.tell(Event{Kind: PauseBegun, Until: l.dateNow(until)}, now)
 		l.refuseAllLate(now)
 	}
 }
@@ -450,7 +461,7 @@ func (l *line) refuseLate(w *waiter, ahead int, now time.Duration) bool {
 		return false
 	}
 	l.queue.remove(w)
-	w.err = &TooLate{Wait: turn - now, Turn: l.date(turn)}
+	w.err = &TooLate{Wait: turn - now, Turn: l.dateNow(turn)}
 	if w.ready != nil {
 		close(w.ready)
 	}

@@ -63,7 +63,7 @@ func (t Ticket) Sent() time.Time {
 	if t.line == nil {
 		return time.Time{}
 	}
-	return t.line.date(t.at)
+	return t.line.dateNow(t.at)
 }
 
 // Wait returns when the quota of k allows one more send, in the order of
@@ -77,7 +77,7 @@ func (p *Pacer) Wait(ctx context.Context, k Key, retry bool) (Ticket, error) {
 		if l.try(&t) {
 			return t, nil
 		}
-		t, err := l.wait(ctx, k.dataset, retry, t.at)
+		t, err := l.wait(ctx, k.dataset, retry)
 		if err != errRetired {
 			return t, err
 		}

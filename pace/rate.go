@@ -86,7 +86,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 		s.saved = -1
 		s.noise = mostStep
 	}
-	s.ramp = 1
+	s.ramp, s.rest = 1, false
 	s.marked, s.begun = 0, true
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
 	s.cutPace = base
@@ -95,6 +95,9 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 
 // set starts a new climb around base.
 func (s *paced) set(l *line, base float64, now time.Duration) {
+	if math.IsNaN(base) || math.IsInf(base, 0) {
+		base = s.base // measured in no time at all
+	}
 	s.base = max(base, slowest)
 	s.climb = 0
 	s.sentAt = now

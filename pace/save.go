@@ -94,7 +94,7 @@ func (l *line) save() (savedLine, bool) {
 		s.Rate, s.Trust, s.Burst = l.paced.base, l.paced.trust, max(l.paced.saved, 0)
 	}
 	if l.resume > l.now() {
-		s.Until = l.date(l.resume).Round(0)
+		s.Until = l.dateNow(l.resume).Round(0)
 	}
 	return s, s.Rate > 0 || s.Datasets != nil || !s.Until.IsZero()
 }

@@ -94,7 +94,7 @@ func (l *line) snapshot() State {
 	s.Mode, s.Rate, s.Datasets = l.mode(), l.state.rate(now), l.limits()
 	s.Waiting, s.Retries = l.queue.len, l.budget.left(s.Sent, l.reserve(), now)
 	if l.resume > now {
-		s.Until = l.date(l.resume)
+		s.Until = l.dateNow(l.resume)
 	}
 	return s
 }
