@@ -25,8 +25,7 @@ func (p *Pacer) Retry(k Key) bool {
 	if p.Off {
 		return true
 	}
-	l := p.line(k.quota)
-	l.lock()
+	l := p.locked(k.quota)
 	defer l.mu.Unlock()
 	return l.budget.take(l.sent(), l.reserve(), l.now())
 }

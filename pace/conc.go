@@ -1,6 +1,9 @@
 package pace
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A dataset counts what is in flight to one dataset and judges whether the
 // server limits that. A limit on concurrency rejects nearly all that is sent
@@ -76,7 +79,7 @@ func (l *line) addDataset(name string) *dataset {
 		}
 	}
 	d := &dataset{}
-	l.datasets[name] = d
+	l.datasets[strings.Clone(name)] = d // it is a piece of a URL, which may be long, and have secrets
 	return d
 }
 

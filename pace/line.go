@@ -218,8 +218,12 @@ func (l *line) cancel(ctx context.Context, w *waiter) error {
 }
 
 // dispatch sends everybody whose turn has come and sets the timer for the
-// next. It is called whenever something has changed.
+// next. It is called whenever something has changed. For a line that was evicted
+// nobody waits, and its gate stays shut.
 func (l *line) dispatch(now time.Duration) {
+	if l.retired {
+		return
+	}
 	if now >= l.resume {
 		l.endPause()
 	}
@@ -279,10 +283,29 @@ func (l *line) send(dataset string, waited bool, now time.Duration) Ticket {
 	return t
 }
 
-// done is the part of Done that takes the lock.
+// done is the part of Done that takes the lock, of a send that is no longer in
+// flight. What was forgotten meanwhile has nothing to learn from an answer that
+// asks for nothing.
 func (l *line) done(t Ticket, what meaning, a answer) {
 	l.lock()
 	defer l.unlock()
+	if !l.retired {
+		l.settle(t, what, a)
+	}
+}
+
+// doneInFlight is done for a send that counts as in flight until the lock is
+// held: so its line cannot be forgotten before, and what the answer asks for
+// with it.
+func (l *line) doneInFlight(t Ticket, what meaning, a answer) {
+	l.lock()
+	defer l.unlock()
+	l.leave()
+	l.settle(t, what, a)
+}
+
+// settle learns from an outcome and sends whoever may be sent after it.
+func (l *line) settle(t Ticket, what meaning, a answer) {
 	now := l.now()
 	l.learn(t, what, a, now)
 	l.dispatch(now)
@@ -431,9 +454,6 @@ func (l *line) disarm() {
 func (l *line) fire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.retired {
-		return
-	}
 	l.armed = never
 	l.dispatch(l.now())
 }

@@ -107,9 +107,13 @@ func (p *Pacer) Done(t Ticket, o classify.Outcome, retryAfter time.Duration, ask
 	if l == nil {
 		return
 	}
-	what := meaningOf(o)
-	if shut := l.leave(); shut || what != accepted || t.cap != nil {
-		l.done(t, what, answer{status: o.Status, retryAfter: retryAfter, asked: asked})
+	what, a := meaningOf(o), answer{status: o.Status, retryAfter: retryAfter, asked: asked}
+	if what != accepted || t.cap != nil {
+		l.doneInFlight(t, what, a)
+		return
+	}
+	if shut := l.leave(); shut {
+		l.done(t, what, a)
 		return
 	}
 	if allow := l.allow.Load(); 2*uint32(t.n) >= allow && allow < flying {
@@ -120,8 +124,12 @@ func (p *Pacer) Done(t Ticket, o classify.Outcome, retryAfter time.Duration, ask
 // Abandon gives back a ticket whose send came to nothing that says anything
 // about the server: it was cancelled, or never made.
 func (p *Pacer) Abandon(t Ticket) {
-	if t.line != nil && (t.line.leave() || t.cap != nil) {
-		t.line.done(t, unknown, answer{})
+	switch l := t.line; {
+	case l == nil:
+	case t.cap != nil:
+		l.doneInFlight(t, unknown, answer{})
+	case l.leave():
+		l.done(t, unknown, answer{})
 	}
 }
 

@@ -41,16 +41,16 @@ const (
 // Pacer must not be copied.
 func (p *Pacer) MarshalJSON() ([]byte, error) {
 	s := saved{Version: saveVersion, At: time.Now()}
-	for l := range p.all {
+	p.mu.Lock() // for both: a quota that is met goes from one to the other
+	for l := range p.each {
 		if line, ok := l.save(); ok {
 			s.Quotas = append(s.Quotas, line)
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, line := range p.saved { // restored and not met in this run
 		s.Quotas = append(s.Quotas, line)
 	}
+	p.mu.Unlock()
 	return json.Marshal(s)
 }
 

@@ -72,6 +72,18 @@ func (p *Pacer) line(q quota) *line {
 	return l
 }
 
+// locked returns the line of q with its lock held, as lock does.
+func (p *Pacer) locked(q quota) *line {
+	for {
+		l := p.line(q)
+		l.lock()
+		if !l.retired {
+			return l
+		}
+		l.mu.Unlock() // evicted between its look-up and its lock
+	}
+}
+
 // lineOf returns the line of req, and makes it if there is none. Most hosts are
 // spelled as they are in the table, and so the key need not be made for them.
 func (p *Pacer) lineOf(req *http.Request) *line {
@@ -103,14 +115,16 @@ func (t *table) len() int { return len(t.plain.lines) + len(t.wise.lines) }
 
 // makeRoom forgets idle lines, until there is room for one more or enough were
 // looked at. Lines that learned something go only if they are too many by
-// themselves: then a host that is met once does not cost what others taught.
+// themselves: then a host that is met once does not cost what others taught. As
+// they may all be in use, every second look is at the others even then.
 func (t *table) makeRoom(limit int) {
 	for left := sweepSteps; left > 0; left-- {
 		if t.len() < limit {
 			return
 		}
 		from := &t.plain
-		if len(t.wise.lines) > limit-max(limit/plainShare, 1) || len(from.lines) == 0 {
+		tooWise := len(t.wise.lines) > limit-max(limit/plainShare, 1) && (left%2 == 0 || left == 1)
+		if tooWise || len(from.lines) == 0 {
 			from = &t.wise
 		}
 		t.consider(from, left)

@@ -8,8 +8,7 @@ func (p *Pacer) Turn(k Key) time.Duration {
 	if p.Off {
 		return 0
 	}
-	l := p.line(k.quota)
-	l.lock()
+	l := p.locked(k.quota)
 	defer l.mu.Unlock()
 	now := l.now()
 	return l.turnBehind(l.queue.ahead(l.lane(k.dataset), true), now) - now
