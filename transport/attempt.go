@@ -44,12 +44,12 @@ type Attempt struct {
 	Conn string
 
 	// BodySent is how many bytes of the request's body Base has read by the
-	// end of the attempt, those of a body from GetBody included. It is 0 if there was no body, and of a first
-	// attempt, whose body is the caller's own.
+	// end of the attempt, those of a body from GetBody included. It is 0 if
+	// there was no body, and of a first attempt, whose body is the caller's own.
 	BodySent int64
 
 	RetryAfter time.Duration // what the server asked for; 0 if nothing
-	Wait       time.Duration // until the next attempt, or its place in the queue of the Pacer
+	Wait       time.Duration // until the next attempt is made, or joins the Pacer's queue
 	By         policy.Source // who set Wait
 	Why        string        // why no other attempt followed, or why it was not sent; empty if the outcome is final
 	RetryAt    time.Time     // when another would make sense, where that is known
@@ -72,6 +72,9 @@ func newAttempt(sent *http.Request, resp *http.Response, o classify.Outcome) Att
 	return a
 }
 
+// held reports whether the Limiter or the Pacer did not let a through.
+func (a Attempt) held() bool { return errors.As(a.Err, new(*limitError)) }
+
 // String describes the attempt in one line, without the server's message.
 func (a Attempt) String() string {
 	var b strings.Builder
@@ -87,7 +90,7 @@ func (a Attempt) String() string {
 	if a.Code != "" {
 		fmt.Fprintf(&b, " %.100q", a.Code)
 	}
-	if !errors.As(a.Err, new(*limitError)) { // which has no outcome
+	if !a.held() { // which has no outcome
 		fmt.Fprintf(&b, ", %v", a.Class)
 	}
 	if a.Queued > 0 {

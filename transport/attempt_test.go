@@ -3,10 +3,12 @@ package transport_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +90,50 @@ func TestErrorNamesTheLastAnswer(t *testing.T) {
 		}
 	})
 }
+
+// An attempt that ended in the Pacer's queue was none that the server saw: what
+// it said to the one before is the last answer.
+func TestErrorOfAnAttemptThatWasNotSent(t *testing.T) {
+	reset := fmt.Errorf("read http://data.test/?$$app_token=secret: %w", syscall.ECONNRESET)
+	for name, row := range map[string]struct {
+		sent int
+		base http.RoundTripper
+		want string
+	}{
+		"one answer":  {1, answers(answer(503, "")), "sodahttp: context canceled: the context ended before its turn (last answer: 503)"},
+		"two answers": {2, answers(answer(504, ""), answer(503, "")), "sodahttp: after 2 attempts: context canceled: the context ended before its turn (last answer: 503)"},
+		"an error": {1, baseFunc(func(*http.Request) (*http.Response, error) { return nil, reset }),
+			"sodahttp: context canceled: the context ended before its turn (last error: read http://data.test/?$$app_token=***: connection reset by peer)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				n := 0
+				limiter := waitFunc(func(ctx context.Context) error {
+					if n++; n <= row.sent {
+						return nil
+					}
+					cancel()
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				rt := &transport.Transport{Base: row.base, Limiter: limiter}
+				_, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx))
+				if err == nil || err.Error() != row.want {
+					t.Errorf("\n got %v\nwant %s", err, row.want)
+				}
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("%v is not Canceled", err)
+				}
+			})
+		})
+	}
+}
+
+type waitFunc func(context.Context) error
+
+func (f waitFunc) Wait(ctx context.Context) error { return f(ctx) }
 
 func TestRetryBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

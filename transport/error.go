@@ -20,29 +20,44 @@ type Error struct {
 	History []Attempt // the last 99 and the first; at least one
 }
 
-// Error gives the number of attempts, the last error and why there was no
-// further attempt. The *url.Error that an http.Client puts around it shows the
+// Error gives the number of attempts that were sent, the last error, why there
+// was no further attempt, and what came of the last that was sent, if that is
+// something else. The *url.Error that an http.Client puts around it shows the
 // whole URL; classify.RedactError hides what is not to be shown of that.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("sodahttp: ")
-	if n := len(e.History); n > 1 {
-		fmt.Fprintf(&b, "after %d attempts: ", e.History[n-1].N)
-	}
 	if e.Err == nil {
 		return "sodahttp: no response"
 	}
+	var b strings.Builder
+	b.WriteString("sodahttp: ")
+	last, held := e.lastSent()
+	if last.N > 1 {
+		fmt.Fprintf(&b, "after %d attempts: ", last.N)
+	}
 	b.WriteString(trimmed(e.Err))
-	if n := len(e.History); n > 0 {
-		last := e.History[n-1]
-		if last.Why != "" {
-			b.WriteString(": " + last.Why)
-		}
-		if last.Status != 0 && !errors.As(e.Err, new(*classify.Error)) {
-			fmt.Fprintf(&b, " (last answer: %d)", last.Status)
-		}
+	if n := len(e.History); n > 0 && e.History[n-1].Why != "" {
+		b.WriteString(": " + e.History[n-1].Why)
+	}
+	switch {
+	case last.Status != 0 && !errors.As(e.Err, new(*classify.Error)):
+		fmt.Fprintf(&b, " (last answer: %d)", last.Status)
+	case held && last.Err != nil:
+		fmt.Fprintf(&b, " (last error: %s)", trimmed(last.Err))
 	}
 	return b.String()
+}
+
+// lastSent returns the last attempt that was sent, the zero Attempt if none was,
+// and whether one more was held back for good.
+func (e *Error) lastSent() (a Attempt, held bool) {
+	n := len(e.History)
+	if n > 0 && e.History[n-1].held() {
+		n, held = n-1, true
+	}
+	if n > 0 {
+		a = e.History[n-1]
+	}
+	return a, held
 }
 
 // Unwrap returns Err.

@@ -90,18 +90,20 @@ func levelOf(e *pace.Event) slog.Level {
 	return slog.LevelInfo
 }
 
-// LogValue returns the event as a group, for package log/slog. Of an attempt,
-// the group of which is that of [Attempt.LogValue], it has
+// LogValue returns the event as a group, for package log/slog. Its keys depend
+// on what it is about: an attempt or a wait that was cut, a body that was
+// resumed, or a change of pace.
 //
 //	event, call, next, attempt
+//	event, good_bytes, attempt
+//	event, pace
 //
-// of a body that was resumed event, good_bytes and attempt, and of a change of
-// pace
+// The value of attempt is the group that [Attempt.LogValue] returns. That of
+// pace is a group too, in which the rate has three significant digits:
 //
-//	event, pace: change, quota, mode, rate_per_second, until
+//	change, quota, mode, rate_per_second, until
 //
-// The rate has three significant digits. Keys without a value are left out, but
-// for good_bytes.
+// Keys without a value are left out, but for good_bytes.
 func (e Event) LogValue() slog.Value {
 	var g group
 	g.string("event", e.Kind.String())
