@@ -42,16 +42,16 @@ func (s State) String() string {
 	if !s.Until.IsZero() {
 		fmt.Fprintf(&b, ", until %s", s.Until.Format(time.TimeOnly))
 	}
-	fmt.Fprintf(&b, ", %d waiting, %d in flight, %d sent", s.Waiting, s.InFlight, s.Sent)
+	fmt.Fprintf(&b, ", %d waiting, %d in flight, %d sent, %d retries left", s.Waiting, s.InFlight, s.Sent, int(s.Retries))
 	return b.String()
 }
 
 // MarshalJSON returns the members "quota", which is the Key, "tag", "mode",
-// "rate_per_second", with three significant digits, "dataset_in_flight_limits",
-// "until", "waiting", "in_flight" and "sent". Of these "tag", "rate_per_second",
-// "dataset_in_flight_limits" and "until" are left out where there are none.
+// "rate_per_second", "dataset_in_flight_limits", "until", "waiting",
+// "in_flight", "sent" and "retries_left". Of these "tag", "rate_per_second",
+// "dataset_in_flight_limits" and "until" are left out where there are none. The
+// rate and the retries have three significant digits.
 func (s State) MarshalJSON() ([]byte, error) {
-	rate, _ := strconv.ParseFloat(strconv.FormatFloat(s.Rate, 'g', 3, 64), 64)
 	return json.Marshal(struct {
 		Quota    string         `json:"quota"`
 		Tag      uint8          `json:"tag,omitzero"`
@@ -62,7 +62,14 @@ func (s State) MarshalJSON() ([]byte, error) {
 		Waiting  int            `json:"waiting"`
 		InFlight int            `json:"in_flight"`
 		Sent     uint64         `json:"sent"`
-	}{s.Key, s.Tag, s.Mode, rate, s.Datasets, s.Until, s.Waiting, s.InFlight, s.Sent})
+		Retries  float64        `json:"retries_left"`
+	}{s.Key, s.Tag, s.Mode, rounded(s.Rate), s.Datasets, s.Until, s.Waiting, s.InFlight, s.Sent, rounded(s.Retries)})
+}
+
+// rounded returns v with three significant digits.
+func rounded(v float64) float64 {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+	return v
 }
 
 // MarshalText gives what String does.
