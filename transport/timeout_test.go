@@ -322,7 +322,7 @@ func TestLimiterIsNoRoundTrip(t *testing.T) {
 		var pacer pace.Pacer
 		rt := &transport.Transport{Pacer: &pacer, Limiter: sleeping(8 * time.Second), Policy: policy.Policy{MaxAttempts: 1}, Base: baseFunc(func(*http.Request) (*http.Response, error) {
 			time.Sleep(100 * time.Millisecond)
-			return answer(503, ""), nil
+			return answer(429, ""), nil
 		})}
 		if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil)); err != nil {
 			t.Fatal(err)
