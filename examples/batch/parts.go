@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -118,10 +119,7 @@ func (p *parts) clear() error {
 	if err := syncDir(p.dir); err != nil {
 		return err
 	}
-	names, err := filepath.Glob(filepath.Join(p.dir, "*.part*"))
-	for _, name := range names {
-		err = errors.Join(err, os.Remove(name))
-	}
+	err := removePages(p.dir)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.sums)
@@ -254,12 +252,20 @@ func (p *parts) finish() error {
 // removeDone removes a folder that was given up. The plan goes last: it tells a
 // run that comes after a crash what the file is.
 func removeDone(done string) error {
-	names, err := filepath.Glob(filepath.Join(done, "*.part*"))
-	for _, name := range names {
-		err = errors.Join(err, os.Remove(name))
-	}
-	if err := errors.Join(err, syncDir(done)); err != nil {
+	if err := errors.Join(removePages(done), syncDir(done)); err != nil {
 		return err
 	}
 	return os.RemoveAll(done)
+}
+
+// removePages removes the pages in dir, and what a crash has left of others. It
+// looks at names, and makes no pattern of dir, which may have a bracket in it.
+func removePages(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.Contains(e.Name(), ".part") {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // join is the command: it puts the pages together.
@@ -30,9 +31,11 @@ func join(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	leftovers, _ := filepath.Glob(filepath.Join(j.dir, ".tmp-*")) // of workers that were killed
-	for _, name := range leftovers {
-		os.Remove(name)
+	left, _ := os.ReadDir(j.dir)
+	for _, e := range left {
+		if strings.HasPrefix(e.Name(), ".tmp-") { // of workers that were killed
+			os.Remove(filepath.Join(j.dir, e.Name()))
+		}
 	}
 	fmt.Fprintf(out, "%d rows, sha256 %x\n", p.Rows, sum.Sum(nil))
 	return nil

@@ -435,9 +435,13 @@ func planned(t *testing.T) string {
 // TestJoinBreaksLines: a page may end without a line break, and its last row is
 // still a row.
 func TestJoinBreaksLines(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[2026]")
 	j := job{dir: dir}
 	if err := j.save(&plan{Portal: "http://portal.test", Dataset: "abcd-1234", PageRows: 2, Rows: 3}); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, ".tmp-123") // by a worker that was killed
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for page, text := range []string{"a,b\n1,1\n2,2", "a,b\n3,3"} {
@@ -449,6 +453,9 @@ func TestJoinBreaksLines(t *testing.T) {
 	err := join(t.Context(), []string{"-dir", dir, "-out", file}, io.Discard)
 	if b, _ := os.ReadFile(file); err != nil || string(b) != "a,b\n1,1\n2,2\n3,3\n" {
 		t.Errorf("joined %q, %v", b, err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a killed worker left is still there")
 	}
 }
 
