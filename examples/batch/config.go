@@ -113,6 +113,8 @@ func (c *config) complete(domain string) (err error) {
 	c.Page = cmp.Or(c.Page, 10_000)
 	c.Out = cmp.Or(c.Out, c.Dataset+"."+c.Format)
 	switch {
+	case c.Out == "-":
+		return errors.New("-out wants the name of a file, which is put in place when it is whole: it cannot be standard output")
 	case !fourByFour.MatchString(c.Dataset):
 		return errors.New("-dataset wants a 4x4 id, such as uczf-rk3c")
 	case c.Format != "csv" && c.Format != "jsonl":

@@ -34,6 +34,7 @@ func TestFlags(t *testing.T) {
 		{"-dataset uczf-rk3c", "want a -domain"},
 		{"-token secret", "want a -domain"},
 		{"-out trees.csv", "want a -domain"},
+		{"-domain data.example -dataset uczf-rk3c -out -", "cannot be standard output"},
 		{"-nope", "-nope"},
 	} {
 		t.Setenv("SODA_APP_TOKEN", "")

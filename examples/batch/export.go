@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/sodahttp/sodahttp/pace"
@@ -59,38 +56,6 @@ func (c *config) export(asked context.Context, stdout, stderr io.Writer) (err er
 	portal := &asker{c.client(drain, pacer, heard.event), drain, heard}
 	defer portal.client.CloseIdleConnections()
 	return judge((&job{c, portal, parts, heard, log}).run(asked, stdout))
-}
-
-// resolve returns the file that path is a symbolic link to, or path itself. What
-// is there must be a file: it is going to be replaced.
-func resolve(path string) (string, error) {
-	for range 40 { // as many as Linux follows
-		info, err := os.Lstat(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			if _, err := os.Stat(filepath.Dir(path)); err != nil {
-				return "", fmt.Errorf("the folder of -out is not there: %w", err)
-			}
-			return path, nil
-		case err != nil:
-			return "", err
-		case info.IsDir():
-			return "", fmt.Errorf("-out %s is a folder, and has to be a file", path)
-		case info.Mode().IsRegular():
-			return path, nil
-		case info.Mode()&fs.ModeSymlink == 0:
-			return "", fmt.Errorf("-out %s is no regular file, and cannot be replaced by one", path)
-		}
-		target, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Dir(path) + string(filepath.Separator) + target // not cleaned: a folder in it may be a link
-		}
-		path = target
-	}
-	return "", fmt.Errorf("-out leads from symbolic link to symbolic link without an end, to %s", path)
 }
 
 // run exports, again and again if the data changes and that is wanted.

@@ -150,8 +150,11 @@ func (p *parts) add(n int, sum uint32) {
 func (p *parts) keep(n int, write func(io.Writer) error) error {
 	sum := newSum()
 	name := func() string { return p.name(n, sum.Sum32()) }
-	tmp := filepath.Join(p.dir, fmt.Sprintf("%08d.part.tmp", n))
-	err := place(tmp, name, func(w io.Writer) error { return write(io.MultiWriter(w, sum)) })
+	f, err := os.Create(filepath.Join(p.dir, fmt.Sprintf("%08d.part.tmp", n)))
+	if err != nil {
+		return err
+	}
+	err = place(f, name, func(w io.Writer) error { return write(io.MultiWriter(w, sum)) })
 	if err == nil {
 		p.add(n, sum.Sum32())
 	}
