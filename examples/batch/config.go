@@ -61,14 +61,14 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	c := new(config)
 	flags := flag.NewFlagSet("batch", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	domain := flags.String("domain", "", "`host` of the portal, such as data.cityofnewyork.us, or its URL; none is the demonstration")
-	flags.StringVar(&c.Dataset, "dataset", "", "4x4 `id` of the data set, such as uczf-rk3c")
+	domain := flags.String("domain", "", "`host` of the portal, such as data.cityofnewyork.us, or a URL of a scheme and a host; none is the demonstration")
+	flags.StringVar(&c.Dataset, "dataset", "", "4x4 `id` of the data set, such as uczf-rk3c; wants a -domain")
 	flags.StringVar(&c.Format, "format", "jsonl", "`csv|jsonl`; jsonl is an object a line")
-	flags.StringVar(&c.Out, "out", "", "`file` to make; the default is <dataset>.<format>, and "+demoOut+".<format> in the demonstration")
-	flags.IntVar(&c.Page, "page", 0, "`rows` in a request; the default is 10000, and 200 in the demonstration")
-	flags.IntVar(&c.Workers, "workers", 8, "`number` of requests at once; Socrata takes 15 for one data set, from all its users together")
+	flags.StringVar(&c.Out, "out", "", "`file` to make; wants a -domain; the default is <dataset>.<format>, and "+demoOut+".<format> in the demonstration")
+	flags.IntVar(&c.Page, "page", 0, "`rows` in a request, from 1; the default is 10000, and 200 in the demonstration")
+	flags.IntVar(&c.Workers, "workers", 8, "`number` of requests at once, from 1 to 1000; Socrata takes 15 for one data set, from all its users together")
 	flags.Float64Var(&c.RPS, "rps", 0, "most `requests` per second, if you know a limit; without it one is learned")
-	flags.StringVar(&c.Token, "token", "", "app `token`; all users of this machine can see it in ps, so better set SODA_APP_TOKEN")
+	flags.StringVar(&c.Token, "token", "", "app `token`; wants a -domain; all users of this machine can see it in ps, so better set SODA_APP_TOKEN")
 	flags.BoolVar(&c.Resume, "resume", false, "go on where an earlier run stopped; where there was none, begin")
 	flags.BoolVar(&c.Restart, "restart", false, "begin anew if the data changes meanwhile, up to 3 times, instead of failing")
 	flags.DurationVar(&c.Grace, "grace", 10*time.Second, "`time` for pages under way after the first Ctrl-C or SIGTERM")
@@ -83,6 +83,11 @@ func parse(args []string, stderr io.Writer) (*config, error) {
 	if err == nil && flags.NArg() > 0 {
 		err = errors.New("there are no arguments, only flags") // and it may be a token in the wrong place
 	}
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name == "page" && c.Page < 1 { // a 0 that is not set is the default
+			err = cmp.Or(err, errors.New("-page begins at 1"))
+		}
+	})
 	if err == nil {
 		err = c.complete(*domain)
 	}
@@ -119,8 +124,12 @@ func (c *config) complete(domain string) (err error) {
 		return errors.New("-dataset wants a 4x4 id, such as uczf-rk3c")
 	case c.Format != "csv" && c.Format != "jsonl":
 		return errors.New("-format is csv or jsonl")
-	case c.Page < 1 || c.Workers < 1 || c.Workers > 1000 || c.RPS < 0 || c.Grace < 0:
-		return errors.New("-page and -workers begin at 1, -rps and -grace at 0; -workers ends at 1000")
+	case c.Workers < 1 || c.Workers > 1000:
+		return errors.New("-workers begins at 1 and ends at 1000")
+	case !(c.RPS >= 0): // nor what is no number
+		return errors.New("-rps begins at 0, which is no limit")
+	case c.Grace < 0:
+		return errors.New("-grace begins at 0")
 	case c.Token != "" && c.Portal != nil && c.Portal.Scheme == "http" && !loopback(c.Portal.Hostname()):
 		return errors.New("a token over plain http can be read by all on the way: use https")
 	}
@@ -134,7 +143,7 @@ func portal(domain string) (*url.URL, error) {
 	}
 	u, err := url.Parse(domain)
 	if err != nil || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("-domain wants a host, such as data.cityofnewyork.us")
+		return nil, errors.New("-domain wants a host, such as data.cityofnewyork.us, or a URL of a scheme and a host: no path, no query and no user")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }

@@ -27,9 +27,14 @@ func TestFlags(t *testing.T) {
 		{"-domain ftp://data.example -dataset uczf-rk3c", "-domain wants"},
 		{"-domain data.example?$$app_token=secret -dataset uczf-rk3c", "-domain wants"},
 		{"-domain data.example -dataset uczf-rk3c -format xml", "-format is"},
-		{"-domain data.example -dataset uczf-rk3c -workers 0", "begin at 1"},
-		{"-domain data.example -dataset uczf-rk3c -page -1", "begin at 1"},
-		{"-domain data.example -dataset uczf-rk3c -rps -1", "begin at 1"},
+		{"-domain data.example -dataset uczf-rk3c -workers 0", "-workers begins at 1 and"},
+		{"-domain data.example -dataset uczf-rk3c -page -1", "-page begins at 1"},
+		{"-domain data.example -dataset uczf-rk3c -rps -1", "-rps begins at 0"},
+		{"-domain data.example -dataset uczf-rk3c -page 0", "-page begins at 1"},
+		{"-page 0", "-page begins at 1"},
+		{"-domain data.example -dataset uczf-rk3c -workers 1001", "-workers begins at 1 and ends at 1000"},
+		{"-domain data.example -dataset uczf-rk3c -rps NaN", "-rps begins at 0"},
+		{"-domain data.example -dataset uczf-rk3c -grace -1s", "-grace begins at 0"},
 		{"-domain data.example -dataset uczf-rk3c secret", "no arguments"},
 		{"-dataset uczf-rk3c", "want a -domain"},
 		{"-token secret", "want a -domain"},
@@ -63,7 +68,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, words := range []string{
 		"usage: batch [flags]", "  0\t", "  1\t", "  2\t", "  75\t", "Environment:\n  SODA_APP_TOKEN\n",
-		"sodahttp-demo.jsonl in the working directory", "-workers number\n", "-format csv|jsonl\n", ".pace.json",
+		"sodahttp-demo.jsonl in the working directory", "-workers number\n", "-domain host\n", "or a URL of a scheme and a host;", "-dataset id\n    \t4x4 id of the data set, such as uczf-rk3c; wants a -domain\n", "file to make; wants a -domain;", "app token; wants a -domain;", "-format csv|jsonl\n", ".pace.json",
 	} {
 		if !strings.Contains(err.String(), words) {
 			t.Errorf("there is no %q in\n%s", words, &err)

@@ -47,6 +47,9 @@ func (c *config) export(asked context.Context, stdout, stderr io.Writer) (err er
 		fmt.Fprintln(log, "batch: the pace is learned anew:", err)
 	}
 	defer every(5*time.Second, func() {
+		if !heard.counted() {
+			return // and may never be: there is nothing to begin the next run with
+		}
 		if err := keeper.save(); err != nil {
 			fmt.Fprintln(log, "batch: the pace is not kept:", err)
 		}
@@ -71,9 +74,13 @@ func (j *job) run(asked context.Context, stdout io.Writer) error {
 }
 
 func (j *job) untilWhole(asked, ctx context.Context) (*joiner, error) {
+	begun, err := j.begun()
+	if err != nil {
+		return nil, err
+	}
 	defer j.log.watch(j.heard)()
 	for n := 0; ; n++ {
-		whole, err := j.once(asked, ctx)
+		whole, err := j.once(asked, ctx, begun)
 		var changed *errChanged
 		if !errors.As(err, &changed) || !j.config.Restart || n == restarts {
 			return whole, err
@@ -82,7 +89,20 @@ func (j *job) untilWhole(asked, ctx context.Context) (*joiner, error) {
 		if err := j.parts.clear(); err != nil {
 			return nil, err
 		}
+		begun = false
 	}
+}
+
+// begun reports whether there is an export in the folder to go on with. One that
+// is there has to be the one that is asked for.
+func (j *job) begun() (bool, error) {
+	switch begun, err := j.parts.begun(); {
+	case err != nil || !begun:
+		return false, err
+	case !j.config.Resume:
+		return false, fmt.Errorf("there is an unfinished export in %s: -resume goes on with it; to begin anew, remove that folder", j.parts.dir)
+	}
+	return true, j.parts.of.fits(j.config)
 }
 
 // lingering returns a context that ends when asked has ended and what is with
@@ -94,10 +114,13 @@ func (j *job) lingering(asked context.Context) (context.Context, context.CancelF
 			return // it is over
 		}
 		j.portal.drain.stop(func(n int) {
-			switch n {
-			case 0:
+			j.heard.stop()
+			switch {
+			case n == 0:
 				fmt.Fprintln(j.log, "batch: stopping; Ctrl-C again kills")
-			case 1:
+			case !j.heard.counted():
+				fmt.Fprintf(j.log, "batch: stopping: waiting for the count, %v at most; Ctrl-C again kills\n", j.config.Grace)
+			case n == 1:
 				fmt.Fprintf(j.log, "batch: stopping: waiting for 1 page, %v at most; Ctrl-C again kills\n", j.config.Grace)
 			default:
 				fmt.Fprintf(j.log, "batch: stopping: waiting for %d pages, %v at most; Ctrl-C again kills\n", n, j.config.Grace)
@@ -110,27 +133,20 @@ func (j *job) lingering(asked context.Context) (context.Context, context.CancelF
 }
 
 // once goes on with the export that is in the folder, or begins one.
-func (j *job) once(asked, ctx context.Context) (*joiner, error) {
-	plan, begun, err := j.parts.plan()
-	switch {
-	case err != nil:
-		return nil, err
-	case begun && !j.config.Resume:
-		return nil, fmt.Errorf("there is an unfinished export in %s: -resume goes on with it; to begin anew, remove that folder", j.parts.dir)
-	case begun:
-		err = plan.fits(j.config)
-	default:
-		if plan, err = j.config.newPlan(ctx, j.portal); err == nil {
+func (j *job) once(asked, ctx context.Context, begun bool) (*joiner, error) {
+	if !begun {
+		plan, err := j.config.newPlan(ctx, j.portal)
+		if err == nil {
 			err = j.parts.begin(plan)
 		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
+	if err := j.pages(asked, ctx); err != nil {
 		return nil, err
 	}
-	if err := j.pages(asked, ctx, plan); err != nil {
-		return nil, err
-	}
-	whole := &joiner{plan: plan, parts: j.parts}
+	whole := &joiner{parts: j.parts}
 	if err := whole.join(ctx, j.config.Out); err != nil {
 		return nil, err
 	}
@@ -138,11 +154,12 @@ func (j *job) once(asked, ctx context.Context) (*joiner, error) {
 }
 
 // pages gets the pages that are missing.
-func (j *job) pages(asked, ctx context.Context, plan plan) error {
-	have, err := j.parts.have(plan, j.log)
+func (j *job) pages(asked, ctx context.Context) error {
+	have, err := j.parts.have(j.log)
 	if err != nil {
 		return err
 	}
+	plan := j.parts.of
 	var rows int
 	var bytes int64
 	for n, size := range have {
@@ -157,7 +174,7 @@ func (j *job) pages(asked, ctx context.Context, plan plan) error {
 			missing = append(missing, n)
 		}
 	}
-	f := &fetcher{config: j.config, portal: j.portal, plan: plan, parts: j.parts}
+	f := &fetcher{config: j.config, portal: j.portal, parts: j.parts}
 	return workers(asked, ctx, j.config.Workers, missing, func(ctx context.Context, n int) error {
 		size, err := f.fetch(ctx, n)
 		if err == nil {

@@ -16,7 +16,6 @@ import (
 
 // A joiner writes the pages one after the other into the file that was asked for.
 type joiner struct {
-	plan  plan
 	parts *parts
 
 	sum    hash.Hash // of what was written
@@ -30,12 +29,12 @@ func (j *joiner) join(ctx context.Context, out string) error {
 	j.sum = sha256.New()
 	return replace(out, func(w io.Writer) error {
 		w = io.MultiWriter(w, j.sum)
-		for n := range j.plan.pages() {
+		for n := range j.parts.of.pages() {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			rows, err := j.add(w, n)
-			if want := j.plan.rowsOf(n); err == nil && rows != want { // it had them when it was written
+			if want := j.parts.of.rowsOf(n); err == nil && rows != want { // it had them when it was written
 				err = fmt.Errorf("it has %d rows, and should have %d", rows, want)
 			}
 			switch {
@@ -58,7 +57,7 @@ func (j *joiner) add(w io.Writer, n int) (int, error) {
 		return 0, err
 	}
 	defer f.Close()
-	is := newSum()
+	is := j.parts.newSum(n)
 	in := bufio.NewReader(io.TeeReader(f, is))
 	rows, err := j.addRows(w, in, n)
 	if _, failed := io.Copy(io.Discard, in); failed != nil {
@@ -71,7 +70,7 @@ func (j *joiner) add(w io.Writer, n int) (int, error) {
 }
 
 func (j *joiner) addRows(w io.Writer, page *bufio.Reader, n int) (int, error) {
-	if j.plan.Format != "csv" {
+	if j.parts.of.Format != "csv" {
 		var rows lineCounter
 		err := j.copy(io.MultiWriter(w, &rows), page)
 		return int(rows), err

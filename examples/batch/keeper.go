@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -23,10 +24,13 @@ func (k *keeper) load() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
-		err = json.Unmarshal(data, k.pacer)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := json.Unmarshal(data, k.pacer); err != nil {
+		return fmt.Errorf("%s is damaged: %w", k.path, err)
+	}
+	return nil
 }
 
 func (k *keeper) save() error {

@@ -29,6 +29,8 @@ import (
 )
 
 func main() {
+	// Who reads the log may go away: what cannot be said then is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
 	asked, ignore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(asked, ignore) // the next signal kills
 	os.Exit(run(asked, os.Args[1:], os.Stdout, os.Stderr))

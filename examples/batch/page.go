@@ -17,7 +17,6 @@ import (
 type fetcher struct {
 	config *config
 	portal *asker
-	plan   plan
 	parts  *parts
 }
 
@@ -28,13 +27,13 @@ type fetcher struct {
 // keeps its place as long as the data stays as it is, and that is looked at.
 func (f *fetcher) fetch(ctx context.Context, n int) (size int64, err error) {
 	ext := "json"
-	if f.plan.Format == "csv" {
+	if f.parts.of.Format == "csv" {
 		ext = "csv"
 	}
 	page := f.config.resource(ext, url.Values{
 		"$order":  {":id"},
-		"$limit":  {strconv.Itoa(f.plan.Page)},
-		"$offset": {strconv.Itoa(n * f.plan.Page)},
+		"$limit":  {strconv.Itoa(f.parts.of.Page)},
+		"$offset": {strconv.Itoa(n * f.parts.of.Page)},
 	})
 	err = f.portal.ask(ctx, page, func(h http.Header, body io.Reader) error { return f.keep(n, h, body) })
 	var cut *transport.BodyError
@@ -56,16 +55,16 @@ func (f *fetcher) keep(n int, h http.Header, body io.Reader) error {
 	switch now, err := modified(h); {
 	case err != nil:
 		return err
-	case now != f.plan.Modified:
-		return &errChanged{fmt.Sprintf("it was of %q, and is of %q", f.plan.Modified, now)}
+	case now != f.parts.of.Modified:
+		return &errChanged{fmt.Sprintf("it was of %q, and is of %q", f.parts.of.Modified, now)}
 	}
 	return f.parts.keep(n, func(w io.Writer) error {
-		rows, header, err := copyRows(f.plan.Format, w, body)
+		rows, header, err := copyRows(f.parts.of.Format, w, body)
 		switch {
 		case err != nil:
 			return err
-		case rows != f.plan.rowsOf(n):
-			return &errChanged{fmt.Sprintf("a page has %d rows, and should have %d", rows, f.plan.rowsOf(n))}
+		case rows != f.parts.of.rowsOf(n):
+			return &errChanged{fmt.Sprintf("a page has %d rows, and should have %d", rows, f.parts.of.rowsOf(n))}
 		}
 		return f.parts.fits(n, header)
 	})

@@ -25,6 +25,7 @@ import (
 type parts struct {
 	dir  string
 	lock *flock.Flock
+	of   plan // what the pages are of
 
 	mu       sync.Mutex
 	sums     map[int]uint32 // of the pages that are there
@@ -34,6 +35,7 @@ type parts struct {
 
 const (
 	planFile   = "plan.json"
+	lockFile   = "lock"
 	doneSuffix = ".done" // of the folder's name, once the file is there
 )
 
@@ -47,52 +49,85 @@ func (c *config) finished() bool {
 	if _, err := os.Stat(c.Out); err != nil {
 		return false
 	}
-	pl, ok, err := (&parts{dir: dir + doneSuffix}).plan()
-	return err == nil && ok && pl.fits(c) == nil
+	done := &parts{dir: dir + doneSuffix}
+	ok, err := done.begun()
+	return err == nil && ok && done.of.fits(c) == nil
 }
 
 // openParts takes the folder for the file out, so that no second run can, and
 // removes what earlier runs left behind that is of no worth.
 func openParts(out string) (*parts, error) {
 	p := &parts{dir: out + ".parts", sums: map[int]uint32{}}
-	if err := os.RemoveAll(p.dir + doneSuffix); err != nil {
-		return nil, err
+	for tries := 0; !p.locked(); tries++ {
+		if err := p.take(); err != nil && (tries == 100 || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, err
+		}
 	}
-	if err := os.Mkdir(p.dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	if err := syncDir(filepath.Dir(p.dir)); err != nil {
-		return nil, err
-	}
-	p.lock = flock.New(filepath.Join(p.dir, "lock"))
-	switch ok, err := p.lock.TryLock(); {
-	case err != nil:
-		return nil, err
-	case !ok:
-		return nil, fmt.Errorf("another run is at work in %s", p.dir)
+	if err := errors.Join(syncDir(filepath.Dir(p.dir)), os.RemoveAll(p.dir+doneSuffix)); err != nil {
+		return nil, errors.Join(err, p.lock.Close())
 	}
 	return p, nil
 }
 
-// close lets another run have the folder.
-func (p *parts) close() error { return p.lock.Close() }
+// take makes the folder, unless it is there, and locks it.
+func (p *parts) take() error {
+	if err := os.Mkdir(p.dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if p.lock != nil { // what it locks is in another folder by now
+		if err := p.lock.Close(); err != nil {
+			return err
+		}
+	}
+	p.lock = flock.New(filepath.Join(p.dir, lockFile))
+	ok, err := p.lock.TryLock()
+	if err == nil && !ok {
+		err = fmt.Errorf("another run is at work in %s", p.dir)
+	}
+	return err
+}
 
-// plan returns the plan, and whether there is one.
-func (p *parts) plan() (pl plan, ok bool, err error) {
+// locked reports whether p has the lock, and that is the folder's: between the
+// steps of take, another run may have finished and given the folder up.
+func (p *parts) locked() bool {
+	if p.lock == nil || !p.lock.Locked() {
+		return false
+	}
+	mine, err := p.lock.Stat()
+	there, err2 := os.Stat(p.lock.Path())
+	return err == nil && err2 == nil && os.SameFile(mine, there)
+}
+
+// close lets another run have the folder. Without a plan there is nothing in it
+// to go on with, and it is removed, unless there is more in it than is ours.
+func (p *parts) close() error {
+	if begun, err := p.begun(); !begun && err == nil && p.locked() {
+		removePages(p.dir)
+		os.Remove(filepath.Join(p.dir, planFile+".tmp"))
+		os.Remove(p.lock.Path())
+		os.Remove(p.dir)
+	}
+	return p.lock.Close()
+}
+
+// begun reports whether there is a plan, which it reads.
+func (p *parts) begun() (bool, error) {
 	data, err := os.ReadFile(filepath.Join(p.dir, planFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return pl, false, nil
+		return false, nil
 	}
 	if err != nil {
-		return pl, false, err
+		return false, err
 	}
+	var pl plan
 	if err = json.Unmarshal(data, &pl); err == nil {
 		err = pl.check()
 	}
 	if err != nil {
-		return pl, false, fmt.Errorf("the %s in %s is no plan: %w; remove that folder to begin anew", planFile, p.dir, err)
+		return false, fmt.Errorf("the %s in %s is damaged: %w; remove that folder to begin anew", planFile, p.dir, err)
 	}
-	return pl, true, nil
+	p.of = pl
+	return true, nil
 }
 
 // begin takes all pages away and writes down the plan.
@@ -100,6 +135,7 @@ func (p *parts) begin(pl plan) error {
 	if err := p.clear(); err != nil {
 		return err
 	}
+	p.of = pl
 	data, err := json.MarshalIndent(pl, "", "  ")
 	if err != nil {
 		return err
@@ -148,7 +184,7 @@ func (p *parts) add(n int, sum uint32) {
 
 // keep has page n written down.
 func (p *parts) keep(n int, write func(io.Writer) error) error {
-	sum := newSum()
+	sum := p.newSum(n)
 	name := func() string { return p.name(n, sum.Sum32()) }
 	f, err := os.Create(filepath.Join(p.dir, fmt.Sprintf("%08d.part.tmp", n)))
 	if err != nil {
@@ -161,9 +197,13 @@ func (p *parts) keep(n int, write func(io.Writer) error) error {
 	return err
 }
 
-// newSum returns the hash of a page: it is to find what a disk has changed, and
-// no more.
-func newSum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
+// newSum returns the hash of page n: it is to find what a disk has changed, or a
+// hand has renamed, and no more.
+func (p *parts) newSum(n int) hash.Hash32 {
+	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	fmt.Fprintf(sum, "%+v %d\n", p.of, n)
+	return sum
+}
 
 // fits returns an error if page n has another header than the first page that
 // was there.
@@ -182,7 +222,7 @@ func (p *parts) fits(n int, header []byte) error {
 // have looks at all pages that are there, and returns the size of each. One that
 // is not what was written, as a disk may leave it, is removed to be fetched
 // again.
-func (p *parts) have(pl plan, log io.Writer) (map[int]int64, error) {
+func (p *parts) have(log io.Writer) (map[int]int64, error) {
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
 		return nil, err
@@ -190,10 +230,10 @@ func (p *parts) have(pl plan, log io.Writer) (map[int]int64, error) {
 	have := map[int]int64{}
 	for _, e := range entries {
 		n, sum, ok := p.named(e.Name())
-		if !ok || n >= pl.pages() {
+		if !ok || n >= p.of.pages() {
 			continue
 		}
-		size, header, err := p.look(pl.Format, n, sum)
+		size, header, err := p.look(n, sum)
 		switch {
 		case errors.Is(err, errTorn):
 			fmt.Fprintf(log, "batch: %s is not what was written: it is removed, and fetched again\n", p.name(n, sum))
@@ -222,15 +262,15 @@ func (p *parts) named(file string) (n int, sum uint32, ok bool) {
 var errTorn = errors.New("its bytes are not those that were written")
 
 // look reads page n, and returns its size and the header of a CSV.
-func (p *parts) look(format string, n int, sum uint32) (size int64, header []byte, err error) {
+func (p *parts) look(n int, sum uint32) (size int64, header []byte, err error) {
 	f, err := os.Open(p.name(n, sum))
 	if err != nil {
 		return 0, nil, err
 	}
 	defer f.Close()
-	is := newSum()
+	is := p.newSum(n)
 	in := bufio.NewReader(io.TeeReader(f, is))
-	if format == "csv" {
+	if p.of.Format == "csv" {
 		header, _ = cutHeader(in) // what is no header is torn
 	}
 	if size, err = io.Copy(io.Discard, in); err == nil && is.Sum32() != sum {
@@ -253,9 +293,13 @@ func (p *parts) finish() error {
 }
 
 // removeDone removes a folder that was given up. The plan goes last: it tells a
-// run that comes after a crash what the file is.
+// run that comes after a crash what the file is. Two runs may do this at once.
 func removeDone(done string) error {
-	if err := errors.Join(removePages(done), syncDir(done)); err != nil {
+	err := errors.Join(removePages(done), syncDir(done))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another run has removed it
+	}
+	if err != nil {
 		return err
 	}
 	return os.RemoveAll(done)
@@ -267,7 +311,9 @@ func removePages(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if strings.Contains(e.Name(), ".part") {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+			if failed := os.Remove(filepath.Join(dir, e.Name())); !errors.Is(failed, fs.ErrNotExist) {
+				err = errors.Join(err, failed)
+			}
 		}
 	}
 	return err

@@ -76,7 +76,7 @@ func TestCrashes(t *testing.T) {
 				w := newWorld(t, sodatest.Generated(sodatest.SampleID, rows))
 				j := w.pagesOnly(t)
 				tt.leave(t, w, j)
-				if err := j.parts.close(); err != nil {
+				if err := j.parts.lock.Close(); err != nil { // and no more, as in a crash
 					t.Fatal(err)
 				}
 				before := len(w.srv.Requests())
@@ -351,7 +351,7 @@ func TestOddPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(w.Out+".parts", planFile), text)
-			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "plan.json in "+w.Out+".parts is no plan: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") {
+			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "plan.json in "+w.Out+".parts is damaged: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") {
 				t.Errorf("%s: exit status %d:\n%s", text, got, &w.out)
 			}
 		})
@@ -378,13 +378,13 @@ func (w *world) pagesOnly(t *testing.T) *joiner {
 		err = p.begin(pl)
 	}
 	if err == nil {
-		err = j.pages(t.Context(), t.Context(), pl)
+		err = j.pages(t.Context(), t.Context())
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, w.Out+".pace.json", `{"version":1}`)
-	return &joiner{plan: pl, parts: p}
+	return &joiner{parts: p}
 }
 
 func TestOneRunAtATime(t *testing.T) {
@@ -419,7 +419,7 @@ func TestJoinChecks(t *testing.T) {
 				w.Format = tt.format
 				j := w.pagesOnly(t)
 				defer j.parts.close()
-				sum := newSum()
+				sum := j.parts.newSum(1)
 				io.WriteString(sum, tt.page)
 				j.parts.add(1, sum.Sum32())
 				write(t, j.parts.part(1), tt.page)

@@ -25,6 +25,9 @@ func (t *tally) status(width int) string {
 	if !t.asking.IsZero() {
 		parts = t.progress(quota)
 	}
+	if t.stopping {
+		parts = append(parts, field{"stopping", 1})
+	}
 	if t.bad != "" {
 		parts = append(parts, field{t.why(quota, time.Now()), 1})
 	}
@@ -49,7 +52,7 @@ func (t *tally) progress(quota pace.State) []field {
 	if stood := t.stood(); stood > 0 {
 		parts = append(parts, field{fmt.Sprintf("paused %.1f s", stood.Seconds()), 7})
 	}
-	if perSecond > 0 {
+	if perSecond > 0 && !t.stopping {
 		left := time.Duration(float64(t.total-t.rows) / perSecond * float64(time.Second))
 		parts = append(parts, field{"ETA " + left.Round(time.Second).String(), 3})
 	}
@@ -58,6 +61,10 @@ func (t *tally) progress(quota pace.State) []field {
 
 // why says what is wrong, since when, and when the next attempt is.
 func (t *tally) why(quota pace.State, now time.Time) string {
+	since := "no answer since " + t.badSince.Format(time.TimeOnly)
+	if t.stopping {
+		return since + ": " + t.bad
+	}
 	next := time.Time{}
 	for _, at := range t.next {
 		if next.IsZero() || at.Before(next) {
@@ -71,7 +78,7 @@ func (t *tally) why(quota pace.State, now time.Time) string {
 	if left := next.Sub(now).Round(time.Second); left > 0 {
 		again = fmt.Sprintf("next in %v", left)
 	}
-	return fmt.Sprintf("no answer since %s, %s: %s", t.badSince.Format(time.TimeOnly), again, t.bad)
+	return fmt.Sprintf("%s, %s: %s", since, again, t.bad)
 }
 
 // fit joins fields to a line that is no wider than that, without those that

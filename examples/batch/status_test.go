@@ -28,8 +28,8 @@ func TestStatusHasThePaceOfNow(t *testing.T) {
 		d := new(drain)
 		portal := &asker{w.client(d, pacer, heard.event), d, heard}
 		heard.begin(4000, 0, 0)
-		f := &fetcher{config: w.config, portal: portal, plan: plan{Page: 10, Rows: 4000, Format: "jsonl"}, parts: &parts{dir: t.TempDir(), sums: map[int]uint32{}}}
-		f.plan.Modified = modifiedNow(t, w)
+		f := &fetcher{config: w.config, portal: portal, parts: &parts{dir: t.TempDir(), sums: map[int]uint32{}, of: plan{Page: 10, Rows: 4000, Format: "jsonl"}}}
+		f.parts.of.Modified = modifiedNow(t, w)
 		todo := make([]int, 400)
 		for i := range todo {
 			todo[i] = i
@@ -42,7 +42,7 @@ func TestStatusHasThePaceOfNow(t *testing.T) {
 			want := fmt.Sprintf("pace %.1f requests/s", pacer.Snapshot()[0].Rate)
 			var report bytes.Buffer
 			heard.report(&report)
-			if line := heard.status(0); !strings.Contains(line, ", "+want) || !strings.Contains(report.String(), "; the learned "+strings.Replace(want, "pace ", "pace is ", 1)) {
+			if line := heard.status(0); !strings.Contains(line, ", "+want) || !strings.Contains(report.String(), "; the pace tried last was "+strings.TrimPrefix(want, "pace ")) {
 				t.Errorf("there is no %q in %q, or in\n%s", want, line, &report)
 			}
 		}

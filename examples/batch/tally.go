@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/transport"
@@ -29,11 +30,14 @@ type tally struct {
 	restored int       // rows that earlier runs got
 	rows     int       // rows that are there
 	bytes    int64
+	stopping bool // nothing more is begun
 	attempts int
+	refused  bool                     // some were, as too many
 	reasons  map[string]int           // of attempts after the first
 	waits    map[string]time.Duration // of all workers together
 	pause    bool                     // nobody is sent
-	halt     time.Time                // since when nobody is, or nothing goes through; zero if neither is so
+	closed   bool                     // nothing goes through
+	halt     time.Time                // since when it is so, or there is no answer; zero if there is one
 	halted   time.Duration            // before that
 	bad      string                   // what the last attempt came to, if it was no answer
 	badSince time.Time                // after the last answer
@@ -52,6 +56,20 @@ func (t *tally) begin(total, rows int, bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.asking, t.total, t.restored, t.rows, t.bytes = time.Now(), total, rows, rows, bytes
+}
+
+// counted reports whether it is known how many rows there are.
+func (t *tally) counted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.asking.IsZero()
+}
+
+// stop notes that nothing more is begun, and that what fails is not tried again.
+func (t *tally) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.stopping = true
 }
 
 // page notes a page that is on the disk.
@@ -87,11 +105,13 @@ func (t *tally) event(e transport.Event) {
 		if !a.Start.IsZero() {
 			t.attempts++
 		}
+		t.refused = t.refused || a.Class == classify.Throttled
 		if e.Next != policy.Stop {
 			t.reasons[reason(a)]++
 			t.waits[why(a.By)] += a.Wait
 		} else if a.Status != 0 && a.Why == "" {
 			t.bad = "" // an answer
+			t.stand(time.Now())
 		}
 	}
 }
@@ -105,6 +125,7 @@ func (t *tally) trouble(who any, why string, next time.Time) {
 	}
 	t.bad = why
 	t.next[who] = next
+	t.stand(t.badSince)
 }
 
 // goesOn notes that who waits no longer.
@@ -141,7 +162,7 @@ func reason(a transport.Attempt) string {
 	return fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))
 }
 
-// pace is the OnEvent of the Pacer. Only how long it stood still is counted here:
+// pace is the OnEvent of the Pacer. Only how long it stands still is counted here:
 // a Snapshot tells what is so now.
 func (t *tally) pace(e pace.Event) {
 	t.mu.Lock()
@@ -152,16 +173,22 @@ func (t *tally) pace(e pace.Event) {
 	case pace.PauseEnded:
 		t.pause = false
 	}
-	switch still := t.pause || e.Mode == pace.Closed; {
+	t.closed = e.Mode == pace.Closed
+	t.stand(e.Time)
+}
+
+// stand notes whether the run stands still from now on, or goes on.
+func (t *tally) stand(now time.Time) {
+	switch still := t.pause || t.closed || t.bad != ""; {
 	case still && t.halt.IsZero():
-		t.halt = e.Time
+		t.halt = now
 	case !still && !t.halt.IsZero():
-		t.halted += e.Time.Sub(t.halt)
+		t.halted += now.Sub(t.halt)
 		t.halt = time.Time{}
 	}
 }
 
-// stood returns how long nothing went through, until now.
+// stood returns how long the run stood still, until now.
 func (t *tally) stood() time.Duration {
 	if t.halt.IsZero() {
 		return t.halted
@@ -195,8 +222,8 @@ func (t *tally) report(w io.Writer) {
 		fmt.Fprintf(w, "rows      %d of %d, %d of them by earlier runs; %.1f MB\n", t.rows, t.total, t.restored, float64(t.bytes)/1e6)
 	}
 	fmt.Fprintf(w, "took      %.1f s, %.1f s of it paused", time.Since(t.began).Seconds(), t.stood().Seconds())
-	if quota.Rate > 0 {
-		fmt.Fprintf(w, "; the learned pace is %.1f requests/s", quota.Rate)
+	if quota.Rate > 0 && t.refused { // what an earlier run was refused at is not this one's to tell
+		fmt.Fprintf(w, "; the pace tried last was %.1f requests/s", quota.Rate)
 	}
 	fmt.Fprintf(w, "\nattempts  %d\nretries   %s\n", t.attempts, list(t.reasons, func(n int) string { return fmt.Sprint(n) }))
 	fmt.Fprintf(w, "waited    %s; all workers together\n", list(t.waits, func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }))
