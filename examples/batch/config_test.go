@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sodahttp/sodahttp/sodatest"
 )
 
 func TestFlags(t *testing.T) {
@@ -87,6 +90,29 @@ func TestMisuse(t *testing.T) {
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
 		t.Errorf("%v are left (%v)", left, err)
+	}
+}
+
+// Who reads the log may go away in the night.
+func TestNobodyReadsTheLog(t *testing.T) {
+	srv := sodatest.NewServer(sodatest.Generated(sodatest.SampleID, 1000))
+	defer srv.Close()
+	dir := t.TempDir()
+	program, out := filepath.Join(dir, "batch"), filepath.Join(dir, "out")
+	if said, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	export := exec.CommandContext(t.Context(), program, "-domain", srv.URL, "-dataset", sodatest.SampleID, "-page", "100", "-out", out)
+	export.Stdout, export.Stderr = w, w
+	if err := errors.Join(r.Close(), export.Run(), w.Close()); err != nil {
+		t.Error(err)
+	}
+	if sum(t, out) != want(1000) {
+		t.Error("the file is not that of the portal's rows")
 	}
 }
 

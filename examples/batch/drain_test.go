@@ -103,6 +103,15 @@ func TestStopping(t *testing.T) {
 				if !strings.HasSuffix(w.out.String(), "batch: try again with -resume, now: stopped by a signal\n") {
 					t.Errorf("it says\n%s", &w.out)
 				}
+				_, since, _ := strings.Cut(w.out.String(), "batch: stopping")
+				for _, words := range []string{"trying now", "next in", "ETA"} {
+					if strings.Contains(since, words) {
+						t.Errorf("it is stopping, and says %q:\n%s", words, since)
+					}
+				}
+				if tt.after > 5*time.Second && !strings.Contains(since, ", stopping") {
+					t.Errorf("the progress does not tell that it is stopping:\n%s", since)
+				}
 				if pages, err := filepath.Glob(w.Out + ".parts/*.part"); err != nil || len(pages) != tt.there {
 					t.Errorf("there are %q (%v), want %d", pages, err, tt.there)
 				}
@@ -154,6 +163,18 @@ func TestStoppingWhatWaits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is waited for may be the count.
+func TestStoppingTheCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.Generated(sodatest.SampleID, 100), sodatest.Latency(func() time.Duration { return 5 * time.Second }))
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(2*time.Second, stop)
+		if got := w.run(ctx); got != exitLater || !strings.Contains(w.out.String(), "batch: stopping: waiting for the count, 10s at most;") {
+			t.Errorf("exit status %d:\n%s", got, &w.out)
+		}
+	})
 }
 
 // A question goes through its states.

@@ -393,6 +393,8 @@ func TestExitStatus(t *testing.T) {
 				}
 				if tt.status == exitDone {
 					w.checkFile(t, 1000)
+				} else if left, err := os.ReadDir(filepath.Dir(w.Out)); err != nil || len(left) > 0 && !strings.Contains(w.out.String(), "\nrows  ") {
+					t.Errorf("nothing was counted, and %v are left (%v)", left, err)
 				}
 			})
 		})
@@ -496,7 +498,7 @@ func TestThePaceIsKept(t *testing.T) {
 		if err := os.WriteFile(w.Out+".pace.json", []byte("{"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), "the pace is learned anew: ") {
+		if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), "the pace is learned anew: "+w.Out+".pace.json is damaged: ") {
 			t.Errorf("with a broken file: exit status %d\n%s", got, &w.out)
 		}
 		w.checkFile(t, 4000)

@@ -63,7 +63,7 @@ func openParts(out string) (*parts, error) {
 			return nil, err
 		}
 	}
-	if err := errors.Join(syncDir(filepath.Dir(p.dir)), os.RemoveAll(p.dir+doneSuffix)); err != nil {
+	if err := errors.Join(syncDir(filepath.Dir(p.dir)), removeDone(p.dir+doneSuffix)); err != nil {
 		return nil, errors.Join(err, p.lock.Close())
 	}
 	return p, nil
@@ -295,14 +295,19 @@ func (p *parts) finish() error {
 // removeDone removes a folder that was given up. The plan goes last: it tells a
 // run that comes after a crash what the file is. Two runs may do this at once.
 func removeDone(done string) error {
-	err := errors.Join(removePages(done), syncDir(done))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // another run has removed it
+	for tries := 0; ; tries++ {
+		err := errors.Join(removePages(done), syncDir(done))
+		if err == nil {
+			err = os.RemoveAll(done)
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // another run has removed it
+			return nil
+		case errors.Is(err, fs.ErrExist) && tries < 100: // another run has filled it meanwhile, and that can go too
+		default:
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return os.RemoveAll(done)
 }
 
 // removePages removes the pages in dir, and what a crash has left of others. It

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -332,6 +334,43 @@ func TestTornPages(t *testing.T) {
 	}
 }
 
+// A page that has another's name is not believed.
+func TestRenamedPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+		p := w.pagesOnly(t).parts
+		_, sum, _ := p.named(filepath.Base(p.part(1)))
+		remove(t, p.part(2))
+		if err := os.Rename(p.part(1), p.name(2, sum)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.close(); err != nil {
+			t.Fatal(err)
+		}
+		before := len(w.srv.Requests())
+		w.Resume = true
+		if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), filepath.Base(p.name(2, sum))+" is not what was written") {
+			t.Fatalf("exit status %d:\n%s", got, &w.out)
+		}
+		w.checkFile(t, 1000)
+		if n := len(w.srv.Requests()) - before; n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
+	})
+}
+
+// Nor is one of another export.
+func TestPageOfAnotherPlan(t *testing.T) {
+	sums := map[uint32]plan{}
+	for _, of := range []plan{{}, {Host: "data.test"}, {Dataset: "abcd-1234"}, {Format: "csv"}, {Page: 1}, {Rows: 1}, {Modified: "now"}} {
+		s := (&parts{of: of}).newSum(1).Sum32()
+		if other, ok := sums[s]; ok {
+			t.Errorf("a page of %+v can be one of %+v", of, other)
+		}
+		sums[s] = of
+	}
+}
+
 // A plan that can be none is named, with what to do.
 func TestOddPlans(t *testing.T) {
 	for _, text := range []string{
@@ -351,7 +390,7 @@ func TestOddPlans(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(w.Out+".parts", planFile), text)
-			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "plan.json in "+w.Out+".parts is damaged: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") {
+			if got := w.run(t.Context()); got != exitFailed || !strings.Contains(w.out.String(), "plan.json in "+w.Out+".parts is damaged: ") || !strings.Contains(w.out.String(), "remove that folder to begin anew") || strings.Contains(w.out.String(), "counting") {
 				t.Errorf("%s: exit status %d:\n%s", text, got, &w.out)
 			}
 		})
@@ -400,6 +439,91 @@ func TestOneRunAtATime(t *testing.T) {
 		}
 		if got := w.run(t.Context()); got != exitDone {
 			t.Errorf("exit status %d:\n%s", got, &w.out)
+		}
+	})
+}
+
+// Of runs that begin while others end, one has the folder, and the others say so:
+// nothing else goes wrong.
+func TestRunsAtOnce(t *testing.T) {
+	out := filepath.Join(memory(t), "out")
+	pl := plan{Format: "jsonl", Page: 1, Rows: 1}
+	var inside atomic.Int32
+	turn := func() error {
+		p, err := openParts(out)
+		if err != nil {
+			return err
+		}
+		if n := inside.Add(1); n != 1 {
+			t.Errorf("%d runs have the folder", n)
+		}
+		err = errors.Join(p.begin(pl), p.keep(0, func(w io.Writer) error { _, err := io.WriteString(w, "{}\n"); return err }))
+		inside.Add(-1)
+		return errors.Join(err, p.finish(), p.close())
+	}
+	var runs sync.WaitGroup
+	var whole atomic.Int32
+	for range 8 {
+		runs.Go(func() {
+			for range 200 {
+				switch err := turn(); {
+				case err == nil:
+					whole.Add(1)
+				case !strings.HasPrefix(err.Error(), "another run is at work in "):
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	runs.Wait()
+	if left, err := os.ReadDir(filepath.Dir(out)); whole.Load() == 0 || err != nil || len(left) > 0 {
+		t.Errorf("%d were whole; %v are left (%v)", whole.Load(), left, err)
+	}
+}
+
+// A folder that was given up may be removed by who made it and by who finds it.
+func TestRemovedTwice(t *testing.T) {
+	done := filepath.Join(memory(t), "out.parts"+doneSuffix)
+	for range 100 {
+		if err := os.Mkdir(done, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 10 {
+			write(t, filepath.Join(done, fmt.Sprintf("%08d-00000000.part", n)), "{}\n")
+		}
+		write(t, filepath.Join(done, planFile), "{}")
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if err := removeDone(done); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		both.Wait()
+		if _, err := os.Stat(done); err == nil {
+			t.Fatal("it is still there")
+		}
+	}
+}
+
+// What can be refused without the portal is refused before it is asked.
+func TestRefusedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.Generated(sodatest.SampleID, 1000))
+		if err := os.Mkdir(w.Out+".parts", 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(w.Out+".parts", planFile), planText(w, "abcd-9999"))
+		for i, says := range []string{"batch: there is an unfinished export in ", "batch: the unfinished export is of "} {
+			w.Resume, w.out = i == 1, screen{}
+			if got := w.run(t.Context()); got != exitFailed || !strings.HasPrefix(w.out.String(), says) || strings.Count(w.out.String(), "\n") != 1 {
+				t.Errorf("exit status %d:\n%s", got, &w.out)
+			}
+		}
+		if n := len(w.srv.Requests()); n > 0 {
+			t.Errorf("%d requests", n)
 		}
 	})
 }

@@ -49,6 +49,21 @@ func TestStatusHasThePaceOfNow(t *testing.T) {
 	})
 }
 
+// A pace that an earlier run was refused at is not told as this one's.
+func TestPaceOfAnEarlierRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, sodatest.TokenBucket(20, 2), sodatest.Latency(latency), sodatest.Generated(sodatest.SampleID, 2000))
+		w.Page = 10
+		for _, met := range []bool{true, false} {
+			w.out = screen{}
+			if got := w.run(t.Context()); got != exitDone || strings.Contains(w.out.String(), "; the pace tried last was ") != met {
+				t.Errorf("exit status %d:\n%s", got, &w.out)
+			}
+			w.RPS = 5 // which is not refused
+		}
+	})
+}
+
 // modifiedNow returns when the portal's data changed last.
 func modifiedNow(t *testing.T, w *world) string {
 	t.Helper()
@@ -93,11 +108,22 @@ func TestSilentPortal(t *testing.T) {
 				if seen < 23 {
 					t.Errorf("it was said %d times:\n%s", seen, &w.out)
 				}
+				w.stoodFor(t, silent)
 				if text := w.out.String(); !strings.Contains(text, "next in ") || strings.Contains(text[strings.LastIndex(text, "1000 of 1000 rows"):], "no answer since") {
 					t.Errorf("it says\n%s", text)
 				}
 			})
 		})
+	}
+}
+
+// stoodFor wants a standstill of at least d in the report.
+func (w *world) stoodFor(t *testing.T, d time.Duration) {
+	t.Helper()
+	var took, stood float64
+	_, report, _ := strings.Cut(w.out.String(), "\ntook ")
+	if _, err := fmt.Sscanf(report, "%f s, %f s of it paused", &took, &stood); err != nil || stood < d.Seconds() || stood > took {
+		t.Errorf("a standstill of %v is not in the report: %s", d, report)
 	}
 }
 
@@ -110,6 +136,7 @@ func TestStaleIsSaid(t *testing.T) {
 		if got := w.run(t.Context()); got != exitDone || !strings.Contains(w.out.String(), "next in 25s: "+errStale.Error()+"\n") {
 			t.Errorf("exit status %d:\n%s", got, &w.out)
 		}
+		w.stoodFor(t, between)
 	})
 }
 
