@@ -19,6 +19,9 @@ func join(ctx context.Context, args []string, out io.Writer) error {
 	if err := parse(f, args); err != nil {
 		return err
 	}
+	if info, err := os.Lstat(*to); err == nil && !info.Mode().IsRegular() { // a link may lead to the log, as /dev/stdout does
+		return fmt.Errorf("-out %s is no regular file, and cannot be replaced by one", *to)
+	}
 	p, err := j.load()
 	if err != nil {
 		return err

@@ -70,13 +70,21 @@ func later(format string, args ...any) error {
 // A misuse is an error that the command line is.
 type misuse struct{ error }
 
+// about says more of a command than its flags do.
+var about = map[string]string{
+	"fleet demo": `It has no flags. It starts a Redis, a fake portal and four workers, each a process
+of its own, exports 10,000 rows of the portal, and removes all of it again. It
+needs redis-server, and no network.
+`,
+}
+
 // parse reads the flags. It prints the help that is asked for, and no error.
 func parse(f *flag.FlagSet, args []string) error {
 	f.SetOutput(io.Discard)
 	err := f.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		f.SetOutput(os.Stderr)
-		fmt.Fprintf(os.Stderr, "usage: %s [flags]\n\n", f.Name())
+		fmt.Fprintf(os.Stderr, "usage: %s [flags]\n\n%s", f.Name(), about[f.Name()])
 		f.PrintDefaults()
 		return err
 	}
@@ -152,7 +160,7 @@ func run(args []string) (status int) {
 	case errors.Is(err, errLater):
 		status = exitLater
 	case errors.As(err, &wrong):
-		status = exitMisuse
+		err, status = fmt.Errorf("%w; see fleet %s -h", err, args[0]), exitMisuse
 	default:
 		status = exitFailed
 	}

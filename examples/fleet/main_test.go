@@ -359,7 +359,7 @@ func TestChanged(t *testing.T) {
 	if err := s.job.save(s.plan); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.job.enqueue(t.Context(), s.plan, io.Discard); err != nil {
+	if err := s.job.enqueue(t.Context(), s.client, s.plan, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	s.expect(exitFailed, "work")
@@ -368,7 +368,7 @@ func TestChanged(t *testing.T) {
 		t.Errorf("%+v, %v", q, err)
 	}
 	var said strings.Builder
-	if err := s.job.enqueue(t.Context(), s.plan, &said); err != nil || !strings.HasSuffix(said.String(), "0 are there, 0 added, 3 to be tried again\n") {
+	if err := s.job.enqueue(t.Context(), s.client, s.plan, &said); err != nil || !strings.HasSuffix(said.String(), "0 are there, 0 added, 3 to be tried again\n") {
 		t.Errorf("%v, %q", err, said.String())
 	}
 }
@@ -406,10 +406,15 @@ func TestHelpAndMisuse(t *testing.T) {
 		{"demo -h", exitDone, "usage: fleet demo"},
 		{"", exitMisuse, "usage: fleet command [flags]"},
 		{"nothing", exitMisuse, "fleet -h lists them"},
-		{"work -nope", exitMisuse, "-nope"},
-		{"work -rps many", exitMisuse, "-rps"},
-		{"join secret", exitMisuse, "no arguments"},
-		{"demo -rps 5", exitMisuse, "demo takes no flags"},
+		{"demo -h", exitDone, "starts a Redis, a fake portal and four workers"},
+		{"work -nope", exitMisuse, "-nope; see fleet work -h"},
+		{"work -rps many", exitMisuse, "; see fleet work -h"},
+		{"join secret", exitMisuse, "no arguments, only flags; see fleet join -h"},
+		{"work -dir none", exitFailed, "there is no plan in none: run fleet plan first"},
+		{"join -dir none", exitFailed, "there is no plan in none: run fleet plan first"},
+		{"join -out /dev/stdout", exitFailed, "-out /dev/stdout is no regular file"},
+		{"plan -portal http://127.0.0.1:1 -dataset abcd-1234 -redis redis://127.0.0.1:1", exitLater, "Redis cannot be reached"},
+		{"demo -rps 5", exitMisuse, "demo takes no flags; for a real portal there are plan, work and join; see fleet demo -h"},
 		{"plan -dataset abcd-1234 -portal data.example.gov", exitMisuse, "-portal wants"},
 		{"plan -portal https://data.example.gov", exitMisuse, "-dataset abcd-1234"},
 		{"work -redis 127.0.0.1 -dir " + planned(t), exitMisuse, "-redis is no URL"},
@@ -450,7 +455,13 @@ func TestJoinBreaksLines(t *testing.T) {
 		}
 	}
 	file := filepath.Join(dir, "rows.csv")
+	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	err := join(t.Context(), []string{"-dir", dir, "-out", file}, io.Discard)
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file that is replaced has had %v, and has %v (%v)", os.FileMode(0o600), info.Mode(), err)
+	}
 	if b, _ := os.ReadFile(file); err != nil || string(b) != "a,b\n1,1\n2,2\n3,3\n" {
 		t.Errorf("joined %q, %v", b, err)
 	}

@@ -14,8 +14,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/policy"
@@ -68,13 +70,18 @@ func planPages(ctx context.Context, args []string, out io.Writer) error {
 		return &misuse{err}
 	}
 	p.Portal = portal.String()
-	if err := p.count(ctx, portal.Host, token); err != nil {
+	redis, err := j.connect(ctx) // before there is something to wait for
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	if err := p.count(ctx, portal.Host, token, os.Stderr); err != nil {
 		return err
 	}
 	if err := j.save(&p); err != nil {
 		return err
 	}
-	return j.enqueue(ctx, &p, out)
+	return j.enqueue(ctx, redis, &p, out)
 }
 
 // origin returns the URL of a portal, which everybody may see: there is no more
@@ -95,11 +102,17 @@ func loopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// count asks the portal how many rows there are, and since when.
-func (p *plan) count(ctx context.Context, host, token string) error {
+// count asks the portal how many rows there are, and since when. It tells log
+// what it waits for.
+func (p *plan) count(ctx context.Context, host, token string, log io.Writer) error {
 	client := &http.Client{Transport: &transport.StatusErrors{Base: &transport.Transport{
 		Base:   &transport.AppToken{Token: token, Host: host},
 		Policy: policy.Batch(),
+		OnEvent: func(e transport.Event) {
+			if a := e.Attempt(); e.Kind == transport.AttemptDone && e.Next != policy.Stop {
+				fmt.Fprintf(log, "fleet plan: counting the rows: %s; next in %v\n", outcome(a), a.Wait.Round(time.Second))
+			}
+		},
 	}}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(url.Values{"$select": {"count(*)"}}, "json"), nil)
 	if err != nil {
@@ -115,6 +128,14 @@ func (p *plan) count(ctx context.Context, host, token string) error {
 		return fmt.Errorf("the portal does not say how many rows there are: %w", err)
 	}
 	return nil
+}
+
+// outcome names what an attempt came to.
+func outcome(a transport.Attempt) string {
+	if a.Status == 0 && a.Err != nil {
+		return a.Err.Error()
+	}
+	return fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))
 }
 
 // readCount reads [{"count":"17"}].
@@ -162,24 +183,28 @@ func (j *job) save(p *plan) error {
 
 func (j *job) load() (*plan, error) {
 	b, err := os.ReadFile(j.planFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, noPlan(j.dir)
+	}
 	if err != nil {
 		return nil, err
 	}
 	p := new(plan)
 	if err := json.Unmarshal(b, p); err != nil || p.PageRows < 1 || p.Rows < 0 {
-		return nil, fmt.Errorf("%s is no plan", j.planFile())
+		return nil, fmt.Errorf("%s is damaged: remove it, and plan again", j.planFile())
 	}
 	return p, nil
 }
 
+// noPlan is the error that there is no plan in a directory.
+type noPlan string
+
+func (n noPlan) Error() string      { return "there is no plan in " + string(n) + ": run fleet plan first" }
+func (noPlan) Is(target error) bool { return target == os.ErrNotExist }
+
 // enqueue puts the pages that are missing into the queue. The name of a task is
 // its page, so the queue has none twice.
-func (j *job) enqueue(ctx context.Context, p *plan, out io.Writer) error {
-	redis, err := j.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer redis.Close()
+func (j *job) enqueue(ctx context.Context, redis *redis.Client, p *plan, out io.Writer) error {
 	queue, client, inspector := p.queue(), asynq.NewClientFromRedisClient(redis), asynq.NewInspectorFromRedisClient(redis)
 	there, added := 0, 0
 	for page := range p.pages() {

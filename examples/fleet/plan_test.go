@@ -2,7 +2,7 @@ package main
 
 import (
 	"io"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 
@@ -46,11 +46,35 @@ func TestNoCount(t *testing.T) {
 		`[{"count":["1", "2"]}]`: "json: cannot unmarshal array",
 	} {
 		srv := sodatest.NewServer(sodatest.Every(1, sodatest.Reply{Body: body}))
-		dir := filepath.Join(t.TempDir(), "job")
-		err := planPages(t.Context(), []string{"-portal", srv.URL, "-dataset", sodatest.SampleID, "-dir", dir}, io.Discard)
+		err := (&plan{Portal: srv.URL, Dataset: sodatest.SampleID, PageRows: 10}).count(t.Context(), "", "", io.Discard)
 		srv.Close()
 		if want := "the portal does not say how many rows there are: " + says; err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
+
+// While the portal does not answer, it is said what is waited for.
+func TestCountTellsWhatItWaitsFor(t *testing.T) {
+	srv := sodatest.NewServer(sodatest.Replies(sodatest.Fault("execution_timeout")), sodatest.Generated(sodatest.SampleID, 7))
+	defer srv.Close()
+	var log strings.Builder
+	p := &plan{Portal: srv.URL, Dataset: sodatest.SampleID, PageRows: 10}
+	err := p.count(t.Context(), "", "", &log)
+	if err != nil || p.Rows != 7 || !strings.HasPrefix(log.String(), "fleet plan: counting the rows: 504 Gateway Timeout; next in ") || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("%d rows, %v, and it says %q", p.Rows, err, log.String())
+	}
+}
+
+// Planning again does not take a damaged plan for none.
+func TestDamagedPlan(t *testing.T) {
+	j := job{dir: t.TempDir()}
+	if err := os.WriteFile(j.planFile(), []byte(`{"portal"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{j.save(&plan{PageRows: 1}), func() error { _, err := j.load(); return err }()} {
+		if err == nil || !strings.Contains(err.Error(), "plan.json is damaged: remove it, and plan again") {
+			t.Errorf("%v", err)
 		}
 	}
 }
