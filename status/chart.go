@@ -88,12 +88,12 @@ func spread(from, to time.Time, add func(n int64, d time.Duration)) {
 // A series is what the chart shows: a number for each step, oldest first. The
 // last step is the running one, whose numbers are of as much of it as is over.
 type series struct {
-	Step    float64        `json:"step_seconds"`
-	Last    float64        `json:"last_step_seconds"` // as much of the last as is over
-	End     time.Time      `json:"end"`               // of the last, which is to come
-	Sends   [steps]float64 `json:"requests_per_second"`
-	Again   [steps]float64 `json:"repeats_per_second"`
-	Waiting [steps]float64 `json:"waiting_requests"`
+	Step  float64        `json:"step_seconds"`
+	Last  float64        `json:"last_step_seconds"` // as much of the last as is over
+	End   time.Time      `json:"end"`               // of the last, which is to come
+	Sends [steps]float64 `json:"requests_per_second"`
+	Again [steps]float64 `json:"repeats_per_second"`
+	Held  [steps]float64 `json:"held_requests"` // for their turn, or backing off
 }
 
 // series returns what was counted, with those who have been waiting for their
@@ -114,18 +114,18 @@ func (c *chart) series(now time.Time, since []time.Time) *series {
 		}
 		s.Sends[i] = float64(b.sends.Load()) / took
 		s.Again[i] = float64(b.again.Load()) / took
-		s.Waiting[i] = time.Duration(b.waits.Load()).Seconds()
+		s.Held[i] = time.Duration(b.waits.Load()).Seconds()
 	}
 	for _, t := range since {
 		spread(t, now, func(n int64, d time.Duration) {
 			if i := n - (end - steps); i >= 0 && i < steps {
-				s.Waiting[i] += d.Seconds()
+				s.Held[i] += d.Seconds()
 			}
 		})
 	}
 	for i := range steps - 1 {
-		s.Waiting[i] /= s.Step
+		s.Held[i] /= s.Step
 	}
-	s.Waiting[steps-1] /= max(running, time.Nanosecond).Seconds()
+	s.Held[steps-1] /= max(running, time.Nanosecond).Seconds()
 	return s
 }

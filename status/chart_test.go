@@ -26,10 +26,10 @@ func TestChartForgets(t *testing.T) {
 		if got := [...]float64{total(s.Sends), total(s.Again), s.Sends[steps-2]}; got != [...]float64{.1, .1, .1} {
 			t.Errorf("%v later the sends are %v", later, got)
 		}
-		if w := total(s.Waiting); w < steps-2 || w > steps { // the first steps are outside of the picture, and the last has just begun
+		if w := total(s.Held); w < steps-2 || w > steps { // the first steps are outside of the picture, and the last has just begun
 			t.Errorf("%v later %v waited in all", later, w)
 		}
-		if s = c.series(now.Add((steps+1)*step), nil); total(s.Sends)+total(s.Waiting) != 0 {
+		if s = c.series(now.Add((steps+1)*step), nil); total(s.Sends)+total(s.Held) != 0 {
 			t.Errorf("ten minutes later there is %+v", s)
 		}
 	}
@@ -54,8 +54,8 @@ func TestChartShowsTheRunningStep(t *testing.T) {
 		if s.Last != row.later || !s.End.Equal(at.Add(step)) {
 			t.Errorf("%v s later the last step is of %v s, to %v", row.later, s.Last, s.End)
 		}
-		if got := [...]float64{s.Sends[steps-1], s.Again[steps-1], s.Waiting[steps-1]}; got != [...]float64{row.sends, row.again, row.waiting} || s.Waiting[steps-2] != .5 {
-			t.Errorf("%v s later it has %v, and the one before %v waiting", row.later, got, s.Waiting[steps-2])
+		if got := [...]float64{s.Sends[steps-1], s.Again[steps-1], s.Held[steps-1]}; got != [...]float64{row.sends, row.again, row.waiting} || s.Held[steps-2] != .5 {
+			t.Errorf("%v s later it has %v, and the one before %v waiting", row.later, got, s.Held[steps-2])
 		}
 	}
 }
@@ -81,7 +81,7 @@ func TestChartCountsAll(t *testing.T) {
 	if n := total(s.Again) * step.Seconds(); n < 19_999.9 || n > 20_000.1 {
 		t.Errorf("%v of 20,000 repeats were counted", n)
 	}
-	if w := total(s.Waiting) * step.Seconds(); w < 39.99 || w > 40.01 {
+	if w := total(s.Held) * step.Seconds(); w < 39.99 || w > 40.01 {
 		t.Errorf("%v of 40 s of waiting were counted", w)
 	}
 }

@@ -10,12 +10,52 @@
 // in flight, and what is left of the retry budget; the last ten minutes as a
 // chart; requests that are being tried again; and the last 50 that failed and
 // the last 50 that were slow, with their attempts. Browsers get HTML, curl gets
-// text, and Accept: application/json gets JSON, whose names stay and have their
-// units in them.
+// text, and Accept: application/json gets JSON.
+//
+// The names in the JSON stay, and have their units in them. What is not there is
+// zero. Times are in UTC.
+//
+//	time                    of the page
+//	no_pacer                there is no Pacer, and so there are no quotas
+//	quotas                  at most 100, those with the most to see first
+//	  quota                 scheme and host
+//	  token_tag             tells the tokens of a host apart
+//	  mode                  open, paced, closed or concurrency
+//	  rate_per_second       learned
+//	  pause_seconds         how long the pause goes on
+//	  pause_until           when it ends
+//	  waiting_requests      for their turn
+//	  backing_off_requests  between two attempts, of all the host's tokens; of at
+//	                        most 200
+//	  in_flight_requests    sent, and without an outcome
+//	  retries_left          that the budget allows now
+//	  sent_requests         so far
+//	  dataset_limits        by dataset, how many requests may be in flight
+//	chart                   lists of 60 steps, the oldest first
+//	  step_seconds          how long a step is
+//	  last_step_seconds     how much of the last one is over
+//	  end                   of the last one, which is to come
+//	  requests_per_second   sent
+//	  repeats_per_second    of them, those that were not the first attempt
+//	  held_requests         that waited for their turn or backed off, on average
+//	unfinished              requests after a first attempt, the oldest first; at
+//	                        most 50
+//	requests                those that failed or were slow, the latest first
+//	  call                  its number, which each Transport counts from 1
+//	  began, ended
+//	  next_attempt          when the back-off ends, while that is to come
+//	  took_seconds          until now, if it has not ended
+//	  failed                else it was slow, or is unfinished
+//	  attempts_not_kept     of many, the first and the last 19 are kept
+//	  attempts              as transport.Attempt has them
 //
 // The last bar of the chart is of the ten seconds that are running. Who waits for
 // a first attempt comes into the others when it is sent; until then the last bar
 // and the quota's count have it.
+//
+// A request that is not heard of for two hours after its back-off is left out of
+// the unfinished ones, as its end may never be told: a RoundTripper below may
+// have panicked.
 //
 // The page has no secret: URLs are as classify.Redact shows them. Paths and
 // hosts are on it all the same, so mount it where only those come who may see

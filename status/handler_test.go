@@ -10,6 +10,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"reflect"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -41,12 +44,12 @@ type shown struct {
 		Datasets map[string]int `json:"dataset_limits"`
 	} `json:"quotas"`
 	Chart struct {
-		Step    float64   `json:"step_seconds"`
-		Last    float64   `json:"last_step_seconds"`
-		End     time.Time `json:"end"`
-		Sends   []float64 `json:"requests_per_second"`
-		Again   []float64 `json:"repeats_per_second"`
-		Waiting []float64 `json:"waiting_requests"`
+		Step  float64   `json:"step_seconds"`
+		Last  float64   `json:"last_step_seconds"`
+		End   time.Time `json:"end"`
+		Sends []float64 `json:"requests_per_second"`
+		Again []float64 `json:"repeats_per_second"`
+		Held  []float64 `json:"held_requests"`
 	} `json:"chart"`
 	Unfinished []listed `json:"unfinished"`
 	Requests   []listed `json:"requests"`
@@ -97,11 +100,11 @@ func TestPageOfANight(t *testing.T) {
 		if s := p.Chart.Sends[last-2]; s < 3.5 || s > 6 {
 			t.Errorf("at last %v requests were sent each second, at a limit of 5", s)
 		}
-		if s, w := p.Chart.Sends[last], p.Chart.Waiting[last]; s != 0 || w != 5 {
+		if s, w := p.Chart.Sends[last], p.Chart.Held[last]; s != 0 || w != 5 {
 			t.Errorf("in the pause %v requests are sent each second, and %v wait, want none and 5", s, w)
 		}
 		outage := last - int((p.Chart.End.Sub(p.Time.Add(-7*time.Minute)))/(10*time.Second)) + 1
-		if s, w := p.Chart.Sends[outage], p.Chart.Waiting[outage]; s > 2 || w < 3 {
+		if s, w := p.Chart.Sends[outage], p.Chart.Held[outage]; s > 2 || w < 3 {
 			t.Errorf("during the outage %v requests were sent each second, and %v waited", s, w)
 		}
 		counts := map[any]int{}
@@ -191,7 +194,7 @@ func TestRequestsListed(t *testing.T) {
 				if sum := 10 * sum(p.Chart.Again); sum != row.sent-1 {
 					t.Errorf("the chart has %v repeats, want %v", sum, row.sent-1)
 				}
-				if sum := 10 * sum(p.Chart.Waiting); sum < row.waited-.001 || sum > row.waited+.001 {
+				if sum := 10 * sum(p.Chart.Held); sum < row.waited-.001 || sum > row.waited+.001 {
 					t.Errorf("the chart has %v s of waiting, want %v", sum, row.waited)
 				}
 				if listed := len(p.Requests) == 1; listed != row.listed || len(p.Unfinished) > 0 {
@@ -241,19 +244,101 @@ func TestWaitingNow(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second)
 		p = read(t, page)
-		if sum := 10*sum(p.Chart.Waiting[:59]) + p.Chart.Last*p.Chart.Waiting[59]; sum != 35 {
+		if sum := 10*sum(p.Chart.Held[:59]) + p.Chart.Last*p.Chart.Held[59]; sum != 35 {
 			t.Errorf("the chart has %v s of waiting, want 35", sum)
 		}
 		if len(p.Unfinished) != 1 || p.Unfinished[0].Took != 35 || !p.Unfinished[0].Ended.IsZero() || len(p.Requests) != 0 {
 			t.Fatalf("unfinished is %+v", p.Unfinished)
 		}
 		left := p.Unfinished[0].Next.Sub(p.Time).Round(100 * time.Millisecond) // 70 s and some jitter
-		contains(t, "the text", get(page, "/", "").Body.String(), "STILL BEING TRIED", fmt.Sprintf("waits, 35s, next in %v, call 2", left), "paced  -  ", "NO REQUEST FAILED")
+		contains(t, "the text", get(page, "/", "").Body.String(), "STILL BEING TRIED", fmt.Sprintf("backs off, 35s, next in %v, call 2", left), "paced  -  ", "NO FAILED OR SLOW REQUESTS", ", waits 1m1")
 		time.Sleep(time.Hour)
 		if p := read(t, page); len(p.Unfinished) != 0 || len(p.Requests) != 1 || sum(p.Chart.Sends) != 0 {
 			t.Errorf("an hour later: %+v", p)
 		}
 	})
+}
+
+// TestWaitsForItsTurn: a request whose back-off is over may be in the queue.
+func TestWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page, n := &status.Handler{Pacer: new(pace.Pacer)}, 0
+		rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: page.Pacer, Policy: policy.Policy{MaxAttempts: 2}, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
+			switch n++; {
+			case r.URL.Path == "/other":
+				return answer(429, "Retry-After", "60"), nil
+			case n == 1:
+				return answer(504), nil
+			}
+			time.Sleep(30 * time.Second)
+			return answer(200), nil
+		})}
+		for _, path := range []string{"/", "/other"} { // the second has all wait
+			go send(t, rt, "http://data.test"+path)
+			time.Sleep(time.Millisecond)
+		}
+		contains(t, "the text", get(page, "/", "").Body.String(), "backs off, 2ms, next in", "504 Gateway Timeout, transient, waits ")
+		time.Sleep(30 * time.Second)
+		text := get(page, "/", "").Body.String()
+		contains(t, "the text", text, "waits for its turn, 30s, call 1", "504 Gateway Timeout, transient, waited ", "backs off, 30s, next in ", "throttled, waits 1m")
+		contains(t, "the HTML", get(page, "/", "text/html").Body.String(), ">waits for its turn<", ">backs off<", "</time> waited ", " waits 1m")
+		if strings.Count(text, "next in") != 1 {
+			t.Errorf("one request backs off:\n%s", text)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+// TestLostRequests: one that never ends, as its RoundTripper panicked, is not
+// shown for ever. One that waits for long is.
+func TestLostRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		page, n := &status.Handler{Pacer: new(pace.Pacer)}, 0
+		rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: page.Pacer, Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return answer(503), nil
+			}
+			panic(http.ErrAbortHandler)
+		})}
+		func() {
+			defer func() { recover() }()
+			send(t, rt, "http://data.test/")
+		}()
+		time.Sleep(time.Hour)
+		if p := read(t, page); len(p.Unfinished) != 1 {
+			t.Errorf("after an hour, unfinished is %+v", p.Unfinished)
+		}
+		time.Sleep(2 * time.Hour)
+		if p := read(t, page); len(p.Unfinished) != 0 || sum(p.Chart.Held) != 0 {
+			t.Errorf("after three hours, unfinished is %+v, and held are %v", p.Unfinished, p.Chart.Held)
+		}
+	})
+}
+
+// TestNamesAreDocumented: each name in the JSON is in the package's comment.
+func TestNamesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("handler.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	comment, _, _ := strings.Cut(string(doc), "package status")
+	var names func(reflect.Type)
+	names = func(s reflect.Type) {
+		for s.Kind() == reflect.Slice {
+			s = s.Elem()
+		}
+		if s.Kind() != reflect.Struct || s == reflect.TypeFor[time.Time]() {
+			return
+		}
+		for i := range s.NumField() {
+			name := s.Field(i).Tag.Get("json")
+			if !regexp.MustCompile(`(?m)^//\t.*\b` + name + `\b`).MatchString(comment) {
+				t.Errorf("%s is not in the package's comment", name)
+			}
+			names(s.Field(i).Type)
+		}
+	}
+	names(reflect.TypeFor[shown]()) // which has all names, or it could not be read
 }
 
 // TestTryingAgain: a request that is at a later attempt is listed, and is not
@@ -302,7 +387,7 @@ func TestQueuedFirstAttempt(t *testing.T) {
 		})}
 		send(t, rt, "http://data.test/")
 		time.Sleep(10 * time.Second)
-		if p := read(t, page); 10*sum(p.Chart.Waiting) != 3 || len(p.Requests) != 0 {
+		if p := read(t, page); 10*sum(p.Chart.Held) != 3 || len(p.Requests) != 0 {
 			t.Errorf("%+v", p)
 		}
 	})

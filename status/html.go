@@ -57,7 +57,7 @@ func (p *page) Charts() []plot {
 	s := p.Chart
 	plots := []plot{
 		{Name: "Requests", Unit: "per second", Marked: "retries and polls", all: s.Sends, marked: &s.Again, end: s.End},
-		{Name: "Waiting", Unit: "requests", all: s.Waiting, end: s.End},
+		{Name: "Waiting or backing off", Unit: "requests", all: s.Held, end: s.End},
 	}
 	for i := range plots {
 		plots[i].Top = slices.Max(plots[i].all[:])
@@ -114,6 +114,9 @@ func (r listed) Path() string {
 	return r.Attempts[0].URL
 }
 
+// waitsAfter reports whether the wait after the attempt of that index goes on.
+func (r listed) waitsAfter(i int) bool { return i == len(r.Attempts)-1 && !r.Next.IsZero() }
+
 // Count returns how many attempts were made.
 func (r listed) Count() string {
 	if n := r.Last().N; n != 1 {
@@ -134,8 +137,8 @@ type line struct {
 
 // Lines returns the attempts.
 func (r listed) Lines() (lines []line) {
-	for _, a := range r.Attempts {
-		l := line{N: a.N, URL: a.Method + " " + a.URL, Outcome: "no answer", Good: a.Status != 0 && a.Status < 400, What: what(a)}
+	for i, a := range r.Attempts {
+		l := line{N: a.N, URL: a.Method + " " + a.URL, Outcome: "no answer", Good: a.Status != 0 && a.Status < 400, What: what(a, r.waitsAfter(i))}
 		if a.Status != 0 {
 			l.Outcome = fmt.Sprint(a.Status)
 		}
@@ -147,8 +150,9 @@ func (r listed) Lines() (lines []line) {
 	return lines
 }
 
-// what returns what is known of an attempt, in short.
-func what(a transport.Attempt) (all []string) {
+// what returns what is known of an attempt, in short. The wait after it goes on
+// if waits is set.
+func what(a transport.Attempt, waits bool) (all []string) {
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if a.Err != nil {
 		add("%v", a.Err)
@@ -165,8 +169,8 @@ func what(a transport.Attempt) (all []string) {
 	if a.RetryAfter > 0 {
 		add("server asks for %s", inWords(a.RetryAfter.Seconds()))
 	}
-	if a.By != "" {
-		add("waited %s (%s)", inWords(a.Wait.Seconds()), a.By)
+	if wait := waitText(a, waits); wait != "" {
+		add("%s", wait)
 	}
 	if a.Why != "" {
 		add("gave up: %s", a.Why)

@@ -19,7 +19,7 @@ const (
 	maxAttempts = 20  // of each, the first and the last
 	maxText     = 400 // bytes of each text
 
-	longest = 2 * time.Hour // between two attempts: twice what policy.Batch waits
+	longest = 2 * time.Hour // after a back-off, in the queue or at an attempt: twice what policy.Batch waits in all
 )
 
 // A log has the requests that are worth a look. Those that succeed at their
@@ -107,8 +107,7 @@ func (l *log) find(e transport.Event, began, now time.Time) *request {
 	return r
 }
 
-// forget forgets a request that has not been heard of for long, as happens when
-// a hook panics, and reports whether there was one. It does not look
+// forget forgets a request that is lost, and reports whether there was one. It does not look
 // often, as it is called when there is much to do.
 func (l *log) forget(now time.Time) bool {
 	if now.Sub(l.looked) < time.Minute {
@@ -116,13 +115,17 @@ func (l *log) forget(now time.Time) bool {
 	}
 	l.looked = now
 	for key, r := range l.open {
-		if now.Sub(r.waiting) > longest {
+		if r.lost(now) {
 			delete(l.open, key)
 			return true
 		}
 	}
 	return false
 }
+
+// lost reports whether the request has not been heard of for long, as happens
+// when a hook or a RoundTripper panics.
+func (r *request) lost(now time.Time) bool { return now.Sub(r.next) > longest }
 
 // add adds an attempt, or puts it in the place of the last.
 func (r *request) add(a transport.Attempt, instead bool) {
@@ -173,9 +176,9 @@ func (q *recent) add(r *request) {
 }
 
 // listed returns what is to be shown: the requests that are over, the latest
-// first, and those between two attempts or at a later one, the oldest first.
-// Requests that are over do not change.
-func (l *log) listed() (over, open []request) {
+// first, and those between two attempts or at a later one, the oldest first,
+// but for the lost. Requests that are over do not change.
+func (l *log) listed(now time.Time) (over, open []request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, q := range []*recent{&l.failed, &l.slow} {
@@ -184,6 +187,9 @@ func (l *log) listed() (over, open []request) {
 		}
 	}
 	for _, r := range l.open {
+		if r.lost(now) {
+			continue
+		}
 		going := *r
 		going.attempts = slices.Clone(r.attempts)
 		open = append(open, going)

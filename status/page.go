@@ -2,6 +2,7 @@ package status
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -52,13 +53,15 @@ type listed struct {
 	Failed   bool                `json:"failed"`
 	Dropped  int                 `json:"attempts_not_kept,omitempty"`
 	Attempts []transport.Attempt `json:"attempts"`
+
+	doing string // what is known of one that is at a later attempt
 }
 
 // maxQuotas bounds what a person has to look through.
 const maxQuotas = 100
 
 func (h *Handler) page(now time.Time) *page {
-	over, open := h.log.listed()
+	over, open := h.log.listed(now)
 	waiting, backing := between(open, now)
 	p := &page{
 		Time:     now.UTC().Truncate(time.Millisecond),
@@ -72,6 +75,9 @@ func (h *Handler) page(now time.Time) *page {
 		return p
 	}
 	states := h.Pacer.Snapshot()
+	for i := range p.Going {
+		p.Going[i].doing = doing(open[i], states)
+	}
 	atOnce := 0
 	for _, s := range states {
 		atOnce += s.Waiting
@@ -79,7 +85,7 @@ func (h *Handler) page(now time.Time) *page {
 	for _, n := range backing {
 		atOnce += n
 	}
-	p.Chart.Waiting[steps-1] = max(p.Chart.Waiting[steps-1], float64(atOnce)) // a queue tells of those who leave it
+	p.Chart.Held[steps-1] = max(p.Chart.Held[steps-1], float64(atOnce)) // a queue tells of those who leave it
 	slices.SortStableFunc(states, func(a, b pace.State) int { return weight(b, backing) - weight(a, backing) })
 	for _, s := range states[:min(len(states), maxQuotas)] {
 		q := quota{
@@ -103,11 +109,41 @@ func between(open []request, now time.Time) (since []time.Time, backing map[stri
 	backing = map[string]int{}
 	for _, r := range open {
 		since = append(since, r.waiting)
-		if u, err := url.Parse(r.attempts[0].URL); err == nil && r.next.After(now) {
-			backing[pace.KeyOf(&http.Request{URL: &url.URL{Scheme: u.Scheme, Host: u.Host}}).String()]++
+		if r.next.After(now) {
+			backing[r.host()]++
 		}
 	}
 	return since, backing
+}
+
+// host returns the quota's name, but for its token.
+func (r *request) host() string {
+	u, err := url.Parse(r.attempts[0].URL)
+	if err != nil {
+		return ""
+	}
+	return pace.KeyOf(&http.Request{URL: &url.URL{Scheme: u.Scheme, Host: u.Host}}).String()
+}
+
+// doing says what a request does whose back-off is over, as far as its quota
+// tells: events tell of the end of an attempt only.
+func doing(r request, states []pace.State) string {
+	var waiting, inFlight int
+	host := r.host()
+	for _, s := range states {
+		if s.Key == host {
+			waiting += s.Waiting
+			inFlight += s.InFlight
+		}
+	}
+	switch {
+	case waiting == 0:
+		return "tries again"
+	case inFlight == 0:
+		return "waits for its turn"
+	default:
+		return "waits for its turn, or for its answer"
+	}
 }
 
 // weight is larger the more there is to see about a quota.
@@ -187,8 +223,8 @@ func (p *page) text() []byte {
 		fmt.Fprintf(&b, "\n%s\n", strings.ToUpper(l.Name))
 		for _, r := range l.Requests {
 			fmt.Fprintf(&b, "%s  %s, %s, call %d\n", r.Time(), r.Outcome(), r.Duration(), r.Call)
-			for _, a := range r.Attempts {
-				fmt.Fprintf(&b, "  %s%s\n", a, requestID(a))
+			for i, a := range r.Attempts {
+				fmt.Fprintf(&b, "  %s\n", attemptText(a, r.waitsAfter(i)))
 			}
 			if r.Dropped > 0 {
 				fmt.Fprintf(&b, "  (attempts that were not kept: %d)\n", r.Dropped)
@@ -203,12 +239,31 @@ func (p *page) text() []byte {
 	}, b.Bytes())
 }
 
-// requestID is what the portal's support wants to know.
-func requestID(a transport.Attempt) string {
-	if a.RequestID == "" {
-		return ""
+// attemptText describes an attempt in a line, with what the portal's support
+// wants to know. A wait that is over is not said to come.
+func attemptText(a transport.Attempt, waits bool) string {
+	wait, id := waitText(a, waits), a.RequestID
+	a.By = ""
+	text := a.String()
+	if wait != "" {
+		text += ", " + wait
 	}
-	return ", request id " + a.RequestID
+	if id != "" {
+		text += ", request id " + id
+	}
+	return text
+}
+
+// waitText describes the wait after an attempt, which goes on if waits is set.
+func waitText(a transport.Attempt, waits bool) string {
+	switch d := inWords(a.Wait.Seconds()); {
+	case a.By == "":
+		return ""
+	case waits:
+		return fmt.Sprintf("waits %s (%s)", d, a.By)
+	default:
+		return fmt.Sprintf("waited %s (%s)", d, a.By)
+	}
 }
 
 // modes say what a quota's mode means.
@@ -237,7 +292,7 @@ func (p *page) Lists() (lists []list) {
 	}
 	name := "Failed or slow"
 	if len(p.Requests) == 0 {
-		name = "No request failed or was slow to its end"
+		name = "No failed or slow requests"
 	}
 	return append(lists, list{name, p.Requests})
 }
@@ -294,17 +349,17 @@ func (r listed) Time() string {
 func (r listed) Outcome() string {
 	switch {
 	case !r.Next.IsZero():
-		return "waits"
+		return "backs off"
 	case r.Ended.IsZero():
-		return "tries again"
+		return cmp.Or(r.doing, "tries again")
 	case r.Last().Status == 0:
 		return "no answer"
 	}
 	return fmt.Sprint(r.Last().Status)
 }
 
-// Duration returns how long the request took, and while it waits, how long it
-// still does.
+// Duration returns how long the request took, and while it backs off, how long
+// it still does.
 func (r listed) Duration() string {
 	if r.Next.IsZero() {
 		return inWords(r.Took)
