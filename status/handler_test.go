@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -262,9 +263,10 @@ func TestWaitingNow(t *testing.T) {
 // TestWaitsForItsTurn: a request whose back-off is over may be in the queue.
 func TestWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		page, n := &status.Handler{Pacer: new(pace.Pacer)}, 0
+		page := &status.Handler{Pacer: new(pace.Pacer)}
+		var sent atomic.Int32
 		rt := &transport.Transport{OnEvent: page.OnEvent, Pacer: page.Pacer, Policy: policy.Policy{MaxAttempts: 2}, Base: baseFunc(func(r *http.Request) (*http.Response, error) {
-			switch n++; {
+			switch n := sent.Add(1); {
 			case r.URL.Path == "/other":
 				return answer(429, "Retry-After", "60"), nil
 			case n == 1:
