@@ -81,7 +81,8 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.wire.body.Add(int64(n))
 	if err != nil && err != io.EOF && !b.closed.Load() {
-		b.wire.fault.Store(&err)
+		fault := err // else err would be allocated for each Read
+		b.wire.fault.Store(&fault)
 	}
 	return n, err
 }
