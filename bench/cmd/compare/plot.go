@@ -152,7 +152,7 @@ func (b bars) draw(title string) []byte {
 	for _, v := range b.values {
 		most = max(most, v)
 	}
-	p.X.Min, p.X.Max = b.least, most*math.Pow(most/b.least, .75) // room for the words
+	p.X.Min, p.X.Max = b.least, most*math.Pow(most/b.least, .9) // room for the words
 	p.Y.Min, p.Y.Max = -.5, float64(len(b.names))-.5
 	p.Add(b)
 	return svg(p, vg.Length(float64(len(b.names))*.3+.5)*vg.Inch)
