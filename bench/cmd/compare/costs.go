@@ -79,7 +79,7 @@ const firstText = `A body that each POST needs anew is in every column: two allo
 
 **Where we are not first:** the loop looks at one status and at nothing else. Ours reads the clock, which the history and the Pacer need and which is most of the difference, and asks the Pacer. A Transport that did not know when a request was sent could do without; it could then not tell a slow answer from a queue. Over TCP a bare RoundTrip takes so long that nobody who leaves the body alone can be told from it.
 
-An app token costs two looks at the header and a hash, by which its quota is found, so that the token is not kept.
+An app token costs two looks at the header and a hash, by which its quota is found, so that the token is not kept: rehttp, which knows of no quotas, is ahead by 12 ns there. What would change it: to keep the token, which we will not.
 
 `
 
@@ -118,7 +118,7 @@ func goroutines(_ *testing.T, r *run) {
 	works := parallel(r)
 	r.printf("## 64 goroutines on one RoundTripper\n\nTime for each request, all goroutines together: on n cores, the n-th part of what one request takes. The response of the first row is new each time, which is two allocations.\n\n")
 	r.works(works)
-	r.printf("**Where we are not first:** in the first row the loop, by the clock reading and by the few atomic words that the goroutines share. No lock is held. Beside the smallest of real round trips, in the second row, it is not seen.\n\n")
+	r.printf("**Where we are not first:** in the first row the loop, by the clock reading and by the one atomic word that the goroutines share, which numbers the sends. No lock is held. What would change it: a number for each core, from which nobody could tell what was sent before a refusal. Beside the smallest of real round trips, in the second row, it is not seen.\n\n")
 }
 
 func up(_ *testing.T, r *run) {

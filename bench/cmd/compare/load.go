@@ -42,7 +42,7 @@ func grow(t *testing.T, r *run) {
 	r.printf("%s", growthText)
 }
 
-const growthText = `In the first, a Pacer finds the quota by a hash, and knows 16,384 unless MaxKeys says otherwise; what grows is what the processor's caches do not hold. Of more hosts in turn each would be a new one, at half a microsecond and two allocations. In the second, so many callers wait out a Retry-After of another host: who waits holds no lock. In the third, of one quota of 1,000/s: the processor's time until all are served, the waits being virtual, over the number of callers: a caller of ours is put in line and woken for its turn, which costs more than the retries of few callers and less than those of many; the others try until they get through.
+const growthText = `In the first, a Pacer finds the quota by a hash, and knows 16,384 unless MaxKeys says otherwise; what grows is what the processor's caches do not hold; who keeps nothing by host does not pay that, and knows nothing of it. Of more hosts in turn each would be a new one, at half a microsecond and two allocations. In the second, so many callers wait out a Retry-After of another host: who waits holds no lock. In the third, of one quota of 1,000/s: the processor's time until all are served, the waits being virtual, over the number of callers: a caller of ours is put in line and woken for its turn, which costs more than the retries of few callers and less than those of many; the others try until they get through.
 
 `
 
