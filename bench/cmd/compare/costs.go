@@ -79,7 +79,7 @@ const firstText = `A body that each POST needs anew is in every column: two allo
 
 **Where we are not first:** the loop looks at one status and at nothing else. Ours reads the clock, which the history and the Pacer need and which is most of the difference, and asks the Pacer. A Transport that did not know when a request was sent could do without; it could then not tell a slow answer from a queue. Over TCP a bare RoundTrip takes so long that nobody who leaves the body alone can be told from it.
 
-An app token costs two looks at the header and a hash, by which its quota is found, so that the token is not kept: rehttp, which knows of no quotas, is ahead by 12 ns there. What would change it: to keep the token, which we will not.
+An app token costs two looks at the header and a hash, by which its quota is found, so that the token is not kept: rehttp, which knows of no quotas, is ahead there. What would change it: to keep the token, which we will not.
 
 `
 
