@@ -70,14 +70,13 @@ func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
 	if now > d.until {
 		d.own = share{}
 	}
-	known := d.own
 	if d.trial > 0 {
 		if t.seq <= d.from {
 			return
 		}
 		d.tried.add(bad)
-		known = d.known
 	}
+	known := d.expected()
 	if known.n == 0 {
 		return
 	}
@@ -185,12 +184,18 @@ func (d *doubt) conclude(l *line, own bool, now time.Duration) {
 	l.paced.set(l, base, now)
 }
 
+// expected returns the share of rejects that the server is thought to have of
+// its own: none if it is not known, and in a trial what that is compared with.
+func (d *doubt) expected() share {
+	if d.trial > 0 {
+		return d.known
+	}
+	return d.own
+}
+
 // downRun returns how many rejects in a row show that nothing goes through.
 func (d *doubt) downRun() int {
-	known := d.own
-	if d.trial > 0 {
-		known = d.known
-	}
+	known := d.expected()
 	if known.n == 0 {
 		return downRun
 	}

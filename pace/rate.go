@@ -393,7 +393,7 @@ func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
 	burst := s.burst((least + cur) / 2)
 	slope := s.slope()
 	overshoot := math.Sqrt(2 * burst * slope)
-	took, since := m.good-s.rested.good, max(m.at-s.rested.at, time.Millisecond).Seconds()
+	took, since := m.good-s.rested.good, max(m.at-s.rested.at, leastTime).Seconds()
 	if s.rested.at < s.cut().at || cur > near*least && took < burst+provenSends {
 		return math.Sqrt(least * cur), cur > 2*least
 	}

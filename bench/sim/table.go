@@ -31,9 +31,14 @@ type Cell struct {
 
 // Median returns the median of what f says of the runs, and the least and most.
 func (c *Cell) Median(f func(Result) float64) (median, least, most float64) {
+	return Median(c.Runs, f)
+}
+
+// Median returns the median of what f says of each, and the least and most.
+func Median[T any](each []T, f func(T) float64) (median, least, most float64) {
 	var v []float64
-	for _, r := range c.Runs {
-		v = append(v, f(r))
+	for _, x := range each {
+		v = append(v, f(x))
 	}
 	slices.Sort(v)
 	return v[len(v)/2], v[0], v[len(v)-1]

@@ -6,8 +6,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"time"
+
+	"github.com/sodahttp/sodahttp/bench/sim"
 )
 
 // A subject is one contender at one piece of work.
@@ -33,12 +34,7 @@ func allocs(s sample) float64 { return s.allocs }
 
 // of returns the median of what f says of the samples, and the least and most.
 func (s *series) of(f func(sample) float64) (median, least, most float64) {
-	var v []float64
-	for _, x := range s.samples {
-		v = append(v, f(x))
-	}
-	slices.Sort(v)
-	return v[len(v)/2], v[0], v[len(v)-1]
+	return sim.Median(s.samples, f)
 }
 
 func (s *series) median(f func(sample) float64) float64 { m, _, _ := s.of(f); return m }
