@@ -51,7 +51,7 @@ func (l *line) tell(e Event, now time.Duration) {
 	if l.pacer.OnEvent == nil {
 		return
 	}
-	e.Time, e.Key, e.Mode, e.Rate = l.dateNow(now), Key{quota: l.quota}.String(), l.mode(), l.learnedRate(now)
+	e.Time, e.Key, e.Mode, e.Rate = l.dateNow(now), Key{quota: l.quota}.String(), l.mode(), l.state.rate(now)
 	l.told = append(l.told, e)
 }
 

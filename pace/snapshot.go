@@ -98,21 +98,12 @@ func (l *line) snapshot() State {
 		return s
 	}
 	now := l.now()
-	s.Mode, s.Rate, s.Datasets = l.mode(), l.learnedRate(now), l.limits()
+	s.Mode, s.Rate, s.Datasets = l.mode(), l.state.rate(now), l.limits()
 	s.Waiting, s.Retries = l.queue.len, l.budget.left(s.Sent, l.reserve(), now)
 	if l.resume > now {
 		s.Until = l.dateNow(l.resume)
 	}
 	return s
-}
-
-// learnedRate returns the rate that was learned, 0 if none is: where answers take
-// no time, a first guess is the most that there can be, which says nothing.
-func (l *line) learnedRate(now time.Duration) float64 {
-	if r := l.state.rate(now); r < fastest {
-		return r
-	}
-	return 0
 }
 
 // limits returns the learned limits in flight.

@@ -29,17 +29,3 @@ func TestStateInWords(t *testing.T) {
 		}
 	}
 }
-
-// Where an answer takes no time, a refusal says nothing about the rate.
-func TestNoRateOfNoTime(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var p pace.Pacer
-		var told []float64
-		p.OnEvent = func(e pace.Event) { told = append(told, e.Rate) }
-		k := key(t, "a.example")
-		p.Done(wait(t, &p, k), throttled, 0, false)
-		if s := p.Snapshot()[0]; s.Mode != pace.Paced || s.Rate != 0 || len(told) != 1 || told[0] != 0 {
-			t.Errorf("%v, told %v", s, told)
-		}
-	})
-}

@@ -307,7 +307,7 @@ func (q quota) Name() string {
 
 // PerSecond returns the learned rate.
 func (q quota) PerSecond() string {
-	if q.Rate == 0 {
+	if q.Rate == 0 || q.Rate >= 1e6 { // the most that a Pacer can learn, which is none
 		return "-"
 	}
 	return fmt.Sprintf("%.3g/s", q.Rate)

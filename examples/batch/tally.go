@@ -203,6 +203,9 @@ func (t *tally) quota() (now pace.State) {
 			now = s
 		}
 	}
+	if now.Rate >= 1e6 {
+		now.Rate = 0 // the most that can be learned says that nothing was
+	}
 	return now
 }
 
