@@ -26,7 +26,7 @@ type dataset struct {
 	shed   float64 // share of sends rejected while limited, smoothed
 
 	row      int     // rejects in a row
-	tookThen uint64  // what the quota had accepted when the row began
+	rowSeq   uint64  // the number of the first of them
 	baseThen float64 // and the rate that was believed in
 	broken   bool    // it refuses everything, and others do not
 }
@@ -45,7 +45,7 @@ const (
 	maxBackoff = 16   // times the limit, in accepts, between steps up that fail
 	maxTracked = 256  // datasets of one quota
 	brokenRun  = 4    // rejects of a dataset in a row
-	elsewhere  = 3    // accepted of others meanwhile: then it is its own fault
+	elsewhere  = 3    // sent after the first of them and accepted, of others: then it is its own fault
 )
 
 // track counts a send to a dataset, if it can be known by name.
@@ -109,9 +109,9 @@ func (l *line) ownFault(t Ticket, now time.Duration) bool {
 		return d != nil
 	}
 	if d.row++; d.row == 1 {
-		d.tookThen, d.baseThen = l.took, l.paced.base
+		d.rowSeq, d.baseThen = t.seq, l.paced.base
 	}
-	if d.row < brokenRun || l.took-d.tookThen < elsewhere {
+	if d.row < brokenRun || l.newest[0] <= d.rowSeq {
 		return false
 	}
 	if d.limit == 0 {
@@ -169,6 +169,9 @@ func (l *line) blames(t Ticket, now time.Duration) bool {
 	d := t.cap
 	if d == nil {
 		return false
+	}
+	if d.limit > 0 {
+		t.n = max(t.n, int32(d.inFlight)+1) // what was sent a moment later may have come before it
 	}
 	d.refused[level(t)]++
 	v, ok := d.shareFrom(level(t))

@@ -45,16 +45,16 @@ type throttle struct {
 	paced  paced
 	closed closed
 
-	bad      uint64        // sends rejected or failed so far
-	took     uint64        // and accepted, while the gate was shut
-	trip     trip          // the round trip of rejects
-	cutAt    time.Duration // of the last decrease
-	cutSeq   uint64        // what was sent before it is old news
-	resume   time.Duration // nobody is sent before it
-	asked    bool          // a Retry-After has been obeyed since the last decrease
-	obeyed   time.Duration // the Retry-After that was
-	told     []Event       // to be told when the lock is free
-	pausing  bool          // the end of the pause has not been told yet
+	bad      uint64            // sends rejected or failed so far
+	newest   [elsewhere]uint64 // of those accepted while the gate was shut, the last sent, in order of sending
+	trip     trip              // the round trip of rejects
+	cutAt    time.Duration     // of the last decrease
+	cutSeq   uint64            // what was sent before it is old news
+	resume   time.Duration     // nobody is sent before it
+	asked    bool              // a Retry-After has been obeyed since the last decrease
+	obeyed   time.Duration     // the Retry-After that was
+	told     []Event           // to be told when the lock is free
+	pausing  bool              // the end of the pause has not been told yet
 	run      run
 	doubt    doubt
 	budget   budget
@@ -317,7 +317,7 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 	l.closed.returned(t, now)
 	switch what {
 	case accepted:
-		l.took++
+		l.accept(t)
 		l.doubt.settled(l, t, 0, now)
 		if t.cap != nil {
 			l.passed(t, now)
@@ -336,6 +336,18 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 		l.refuse(t, what, a, now)
 		l.bad++
 	}
+}
+
+// accept remembers the number of an accepted send if it is among the last sent.
+func (l *line) accept(t Ticket) {
+	if t.seq <= l.newest[0] {
+		return
+	}
+	i := 0
+	for ; i+1 < elsewhere && l.newest[i+1] < t.seq; i++ {
+		l.newest[i] = l.newest[i+1]
+	}
+	l.newest[i] = t.seq
 }
 
 // slowReject is how long a server that refuses for want of capacity may take to
