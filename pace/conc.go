@@ -42,7 +42,7 @@ const (
 	judged     = 4    // rejects to judge before the first limit, and again as many for each doubt
 	leastLevel = 3    // in flight: fewer rejected is a matter of rate
 	shedMost   = 0.35 // share rejected at which a limit is of no use
-	maxBackoff = 16   // times the limit, in accepts, between steps up that fail
+	maxBackoff = 32   // times the limit, in accepts, between steps up that fail
 	maxTracked = 256  // datasets of one quota
 	brokenRun  = 4    // rejects of a dataset in a row
 	elsewhere  = 3    // sent after the first of them and accepted, of others: then it is its own fault

@@ -13,6 +13,9 @@ type open struct {
 	waits bool          // somebody does
 	since time.Duration // when that began, or what is allowed was doubled
 	lone  uint64        // the number of the last reject that was forgiven; 0 if none was
+
+	flight uint64        // the number of the last send of the flights that were answered
+	settle time.Duration // until then the answers to its other sends may tell more
 }
 
 // firstFlight is what may be in flight at first. A dataset that takes fifteen
@@ -22,6 +25,11 @@ const firstFlight = 6
 // slowAnswer is how long somebody waits for answers before what is allowed
 // doubles without them. Most are quicker, and so it leaves a slow start as it is.
 const slowAnswer = 500 * time.Millisecond
+
+// settling is the part of a round trip that the first answer of a flight waits
+// for the others, before it lets more follow: if there is a limit, one of them
+// may say so.
+const settling = 1.0 / 8
 
 // loneSends is how close two rejects have to be to say something: a limit that
 // begins to reject goes on with that.
@@ -38,7 +46,7 @@ func (s *open) idle(*line, time.Duration) { s.waits = false }
 
 func (s *open) turn(l *line, now time.Duration) time.Duration {
 	if l.inFlight() < int(l.allow.Load()) {
-		return now
+		return max(now, s.settle)
 	}
 	if !s.waits {
 		s.waits, s.since = true, now
@@ -54,9 +62,13 @@ func (s *open) turn(l *line, now time.Duration) time.Duration {
 func (s *open) sent(*line, Ticket, bool) float32 { return 0 }
 
 // accepted is called while somebody waits: what is allowed was all used.
-func (*open) accepted(l *line, t Ticket, now time.Duration) {
+func (s *open) accepted(l *line, t Ticket, now time.Duration) {
 	if l.allow.Load() < flying {
 		l.allow.Add(1)
+	}
+	if t.seq > s.flight {
+		s.flight = l.sent()
+		s.settle = now + time.Duration(settling*float64(min(now-t.at, longTrip)))
 	}
 }
 
