@@ -41,6 +41,7 @@ const (
 	sunkSends   = 16   // that show a share,
 	sunkBad     = 4    // if so many were rejected
 	bunch       = 1.25 // times as likely as any other, the send after a reject is rejected too: by chance, but no more
+	bunchFades  = 32   // rejects, after which old ones count half
 
 	mostOwn = 0.7 // a server that refuses more than this is not asked any faster
 )
@@ -48,7 +49,9 @@ const (
 // answered takes note of what became of a send: bad is 1 if it was rejected.
 func (e *evidence) answered(pace, base, bad float64) {
 	if e.was {
-		e.next.add(bad)
+		if e.next.add(bad); e.next.n >= bunchFades {
+			e.next.halve()
+		}
 	}
 	e.was = bad > 0
 	e.all.add(bad)
