@@ -91,7 +91,7 @@ func (s *open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 		return
 	}
 	l.shut()
-	inFlight := max(float64(l.inFlight()+1)/2, 1) // one at a time is no haste
+	inFlight := max(float64(max(l.inFlight()+1, int(t.n)))/2, 1) // one at a time is no haste
 	l.paced.begin(l, inFlight/min(l.trip.mean, longTrip).Seconds(), now)
 	*l.paced.cut(), l.paced.begun = mark{t.at, l.good(t), t.seq}, false
 	l.paced.wall.hit(a, l.good(t))
