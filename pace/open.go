@@ -15,6 +15,7 @@ type open struct {
 	lone  uint64        // the number of the last reject that was forgiven; 0 if none was
 
 	flight uint64        // the number of the last send of the flights that were answered
+	before uint64        // and of those before the last of them
 	settle time.Duration // until then the answers to its other sends may tell more
 }
 
@@ -67,7 +68,7 @@ func (s *open) accepted(l *line, t Ticket, now time.Duration) {
 		l.allow.Add(1)
 	}
 	if t.seq > s.flight {
-		s.flight = l.sent()
+		s.before, s.flight = s.flight, l.sent()
 		s.settle = now + time.Duration(settling*float64(min(now-t.at, longTrip)))
 	}
 }
@@ -96,7 +97,10 @@ func (s *open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	*l.paced.cut(), l.paced.begun = mark{t.at, l.good(t), t.seq}, false
 	l.paced.wall.hit(a, l.good(t))
 	if a.asked {
-		l.paced.pause = a.retryAfter
+		l.paced.pause, l.paced.before = a.retryAfter, float64(s.before)
+		if t.seq > s.flight {
+			l.paced.before = float64(s.flight)
+		}
 	}
 	l.enterState(&l.paced, now)
 	l.hold(a, true, now)

@@ -34,6 +34,7 @@ type paced struct {
 	again   int     // cuts in a row
 	proven  bool    // some pace has held for provenSends
 	first   mark    // the first reject of all, which shows what the server had saved up
+	before  float64 // good sends before the flight that met it, if the server counts by time: one at a time has no Retry-After
 	saved   float64 // the burst that this makes
 	marks   [16]mark
 	marked  int
@@ -84,6 +85,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 		s.lim = rate.NewLimiter(rate.Limit(base), 1)
 		s.trust = minTrust
 		s.saved = -1
+		s.before = math.Inf(1)
 		s.noise = mostStep
 	}
 	s.ramp, s.rest = 1, false
@@ -369,12 +371,13 @@ func (s *paced) sinceCut(m mark) (took, mean float64) {
 }
 
 // burst returns what the server can save up, as far as its first answers show.
-// It takes r for the server's rate until one was confirmed.
+// It takes r for the server's rate until one was confirmed. What that makes
+// more than was sent is lost: nobody saves up more than he can.
 func (s *paced) burst(r float64) float64 {
 	if s.saved >= 0 {
 		return s.saved
 	}
-	return max(s.first.good-r*s.first.at.Seconds()-1, 0)
+	return max(s.first.good-min(r*s.first.at.Seconds(), s.before)-1, 0)
 }
 
 // overshoot returns how far the pace is above the rate when it has eaten a
