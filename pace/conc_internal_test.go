@@ -24,3 +24,31 @@ func TestUncapped(t *testing.T) {
 		l.mu.Unlock()
 	}
 }
+
+// Two sends of one moment may reach the server in the other order: it is the
+// number in flight that was too much.
+func TestCrossedSends(t *testing.T) {
+	l := newLine(&Pacer{}, quota{})
+	l.lock()
+	defer l.mu.Unlock()
+	d := l.addDataset("abcd-1234")
+	d.limit, d.belief, d.inFlight = 16, 1, 15 // the sixteenth, and the others
+	d.took[1], d.took[15] = 10, 60
+	l.caps = 1
+	if !l.blames(Ticket{line: l, cap: d, n: 15}, time.Second) || d.limit != 15 {
+		t.Errorf("the limit is %d", d.limit)
+	}
+}
+
+// What counts as sent since a row of rejects began is the number of the send.
+func TestAccept(t *testing.T) {
+	l := newLine(&Pacer{}, quota{})
+	l.lock()
+	defer l.mu.Unlock()
+	for _, seq := range []uint64{7, 3, 9, 2, 8, 1} {
+		l.accept(Ticket{seq: seq})
+	}
+	if l.newest != [elsewhere]uint64{7, 8, 9} {
+		t.Errorf("the last sent are %v", l.newest)
+	}
+}

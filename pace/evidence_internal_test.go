@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,7 +16,8 @@ func TestBunched(t *testing.T) {
 		{".............xxx..............xxx", true},
 		{"xxxxxxxxxxxxxxxxxxxxxxxx", false}, // all of it
 		{"x.x..xx.xx.x..x.x.xx.x..x..xx.x.", false},
-		{"..........................xx....", false}, // once is chance
+		{"..........................xx....", false},                         // once is chance
+		{strings.Repeat("x", 16) + strings.Repeat(".........x", 60), false}, // long ago
 	} {
 		var e evidence
 		for _, o := range c.outcomes {

@@ -1,0 +1,88 @@
+package pace_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sodahttp/sodahttp/pace"
+)
+
+// The answers of one flight come a moment apart, and the last of them may say
+// that there is a limit: nobody else is sent before that.
+func TestFlightSettles(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		var tickets []pace.Ticket
+		for range 6 {
+			tickets = append(tickets, wait(t, &p, k))
+		}
+		var more atomic.Int32
+		for range 10 {
+			go func() {
+				p.Abandon(wait(t, &p, k))
+				more.Add(1)
+			}()
+		}
+		time.Sleep(80 * time.Millisecond)
+		for _, ticket := range tickets[:5] {
+			p.Done(ticket, good, 0, false)
+		}
+		time.Sleep(9 * time.Millisecond) // 10 is an eighth of the round trip
+		synctest.Wait()
+		if n := more.Load(); n > 0 {
+			t.Errorf("%d sent before the flight had settled", n)
+		}
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		if n := more.Load(); n == 0 {
+			t.Error("nobody was sent when it had")
+		}
+		p.Done(tickets[5], good, 0, false)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := more.Load(); n != 10 {
+			t.Errorf("%d of 10 sent in the end", n)
+		}
+	})
+}
+
+// The first guess is made from what was in flight when the rejected send went
+// out, however much was answered since.
+func TestFirstGuess(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		throttle(t, &p, k, 6)
+		if got := p.Snapshot()[0].Rate; got < 25 || got > 35 { // half of six in 100 ms, a step less
+			t.Errorf("the first guess is %v/s", got)
+		}
+	})
+}
+
+// Answers to what was sent long before a row of rejects are no word of other
+// datasets that do better.
+func TestOldAnswersAreNoOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		var old []pace.Ticket
+		for range 6 {
+			old = append(old, wait(t, &p, k))
+		}
+		for i := range 5 { // a window is used up while five exports are on their way
+			ticket := old[5]
+			if i > 0 {
+				ticket = wait(t, &p, k)
+			}
+			time.Sleep(80 * time.Millisecond)
+			p.Done(ticket, throttled, 0, false)
+			p.Done(old[i], good, 0, false)
+		}
+		if s := p.Snapshot()[0]; len(s.Datasets) != 0 || s.Mode == pace.Concurrency {
+			t.Errorf("%v", s)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package pace
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// A server that counts by time cannot have given more before a flight than was
+// sent.
+func TestBurstOfFlight(t *testing.T) {
+	s := paced{saved: -1, first: mark{at: 180 * time.Millisecond, good: 38}}
+	for _, c := range []struct{ before, want float64 }{{math.Inf(1), 10}, {18, 19}} {
+		if s.before = c.before; s.burst(150) != c.want {
+			t.Errorf("%v before: %v, want %v", c.before, s.burst(150), c.want)
+		}
+	}
+}
+
+// The first reject tells what was sent before its flight, if it asks for a pause.
+func TestFlightOfReject(t *testing.T) {
+	pause := answer{status: 429, retryAfter: time.Second, asked: true}
+	for _, c := range []struct {
+		what   string
+		number int // of the rejected send; there are three flights, of 6, 12 and 24
+		first  bool
+		a      answer
+		want   float64
+	}{
+		{"in the second flight", 10, false, pause, 6},
+		{"the first of the third to be answered", 20, true, pause, 18},
+		{"another of the third", 20, false, pause, 18},
+		{"without a pause", 20, true, answer{status: 429}, math.Inf(1)},
+	} {
+		l := newLine(&Pacer{}, quota{})
+		l.lock()
+		var sent []Ticket
+		flight := func(n int, answered bool) {
+			for range n {
+				sent = append(sent, l.send("", true, time.Second))
+			}
+			if answered {
+				l.open.accepted(l, sent[len(sent)-1], time.Second)
+			}
+		}
+		flight(6, true)
+		flight(12, true)
+		if c.number > 18 {
+			flight(24, !c.first)
+		}
+		l.open.rejected(l, sent[c.number-1], c.a, time.Second)
+		if l.paced.before != c.want {
+			t.Errorf("%s: %v sent before the flight, want %v", c.what, l.paced.before, c.want)
+		}
+		l.disarm()
+		l.mu.Unlock()
+	}
+}
