@@ -2,6 +2,7 @@ package pace_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -96,6 +97,49 @@ func TestOldAnswersAreNoOthers(t *testing.T) {
 		}
 		if sent > 40 { // one in two seconds
 			t.Errorf("%d requests sent in a minute in which all were refused", sent)
+		}
+	})
+}
+
+// With a limit in flight of a dataset it is that which makes people wait, and
+// no slow start: its slots are used at once.
+func TestNoFlightsAtALimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		used, good := 0, 0
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		end := time.Now().Add(2 * time.Minute)
+		for range 20 {
+			wg.Go(func() {
+				for time.Now().Before(end) {
+					ticket := wait(t, &p, k)
+					mu.Lock()
+					ok := used < 5
+					if ok {
+						used++
+					}
+					mu.Unlock()
+					if !ok {
+						time.Sleep(5 * time.Millisecond)
+						p.Done(ticket, throttled, 0, false)
+						continue
+					}
+					time.Sleep(time.Second)
+					mu.Lock()
+					used--
+					if time.Until(end) < time.Minute {
+						good++
+					}
+					mu.Unlock()
+					p.Done(ticket, fine, 0, false)
+				}
+			})
+		}
+		wg.Wait()
+		if s := p.Snapshot()[0]; s.Mode != pace.Concurrency || good < 290 { // of 300
+			t.Errorf("%d went through in a minute: %v", good, s)
 		}
 	})
 }

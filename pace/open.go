@@ -67,7 +67,7 @@ func (s *open) accepted(l *line, t Ticket, now time.Duration) {
 	if l.allow.Load() < flying {
 		l.allow.Add(1)
 	}
-	if t.seq > s.flight {
+	if t.seq > s.flight && l.caps == 0 { // else it is no slow start that makes them wait
 		s.before, s.flight = s.flight, l.sent()
 		s.settle = now + time.Duration(settling*float64(min(now-t.at, longTrip)))
 	}

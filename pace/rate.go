@@ -34,7 +34,7 @@ type paced struct {
 	again   int     // cuts in a row
 	proven  bool    // some pace has held for provenSends
 	first   mark    // the first reject of all, which shows what the server had saved up
-	before  float64 // good sends before the flight that met it, if the server counts by time: one at a time has no Retry-After
+	before  float64 // good sends before the flight that met it, if that was told to wait: then the limit is no number in flight
 	saved   float64 // the burst that this makes
 	marks   [16]mark
 	marked  int
