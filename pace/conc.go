@@ -26,7 +26,7 @@ type dataset struct {
 	shed   float64 // share of sends rejected while limited, smoothed
 
 	row      int     // rejects in a row
-	rowSeq   uint64  // the number of the first of them
+	rowSeq   uint64  // the number of the last send before the first of them came
 	baseThen float64 // and the rate that was believed in
 	broken   bool    // it refuses everything, and others do not
 }
@@ -45,7 +45,7 @@ const (
 	maxBackoff = 32   // times the limit, in accepts, between steps up that fail
 	maxTracked = 256  // datasets of one quota
 	brokenRun  = 4    // rejects of a dataset in a row
-	elsewhere  = 3    // sent after the first of them and accepted, of others: then it is its own fault
+	elsewhere  = 3    // sent after the first of them came and accepted, of others: then it is its own fault
 )
 
 // track counts a send to a dataset, if it can be known by name.
@@ -109,7 +109,7 @@ func (l *line) ownFault(t Ticket, now time.Duration) bool {
 		return d != nil
 	}
 	if d.row++; d.row == 1 {
-		d.rowSeq, d.baseThen = t.seq, l.paced.base
+		d.rowSeq, d.baseThen = l.sent(), l.paced.base
 	}
 	if d.row < brokenRun || l.newest[0] <= d.rowSeq {
 		return false

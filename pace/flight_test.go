@@ -101,6 +101,35 @@ func TestOldAnswersAreNoOthers(t *testing.T) {
 	})
 }
 
+// Nor are a dataset's own answers, in whatever order they come.
+func TestOwnAnswersAreNoOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p pace.Pacer
+		k := key(t, "a.example")
+		throttle(t, &p, k, 6)
+		var tickets []pace.Ticket
+		for range 7 {
+			tickets = append(tickets, wait(t, &p, k))
+		}
+		for _, ticket := range tickets[4:] {
+			p.Done(ticket, good, 0, false)
+		}
+		before := p.Snapshot()[0].Rate
+		for _, ticket := range tickets[:4] {
+			p.Done(ticket, throttled, 0, false)
+		}
+		if after := p.Snapshot()[0].Rate; after >= before {
+			t.Errorf("four rejects, and %v/s became %v/s", before, after)
+		}
+		wait(t, &p, k) // a long export
+		begin := time.Now()
+		wait(t, &p, k)
+		if d := time.Since(begin); d > time.Second {
+			t.Errorf("another had to wait for it, for %v", d)
+		}
+	})
+}
+
 // With a limit in flight of a dataset it is that which makes people wait, and
 // no slow start: its slots are used at once.
 func TestNoFlightsAtALimit(t *testing.T) {

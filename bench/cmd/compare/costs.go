@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-const intro = `Everybody is set to 3 retries and exponential waits from 500 ms to 30 s, with the jitter and the Retry-After that they have, and otherwise as their documentation has it ([rivals.go](../bench/rivals.go), [clients.go](../bench/clients.go)). *bare* sends to Base and does nothing else. *loop* is what a careful person writes by hand: full jitter, Retry-After in seconds, no second write ([loop.go](../bench/loop.go)). resty and heimdall are clients and no RoundTrippers; a few lines make them one, without redirects. heimdall cannot be told to retry a 429, so it is not among the simulations. rehttp is told which statuses and methods to retry, as its documentation shows.
+const intro = `But in the simulations, everybody is set to 3 retries and exponential waits from 500 ms to 30 s, with the jitter and the Retry-After that they have, and otherwise as their documentation has it ([rivals.go](../bench/rivals.go), [clients.go](../bench/clients.go)). *bare* sends to Base and does nothing else. *loop* is what a careful person writes by hand: full jitter, Retry-After in seconds, no second write ([loop.go](../bench/loop.go)). resty and heimdall are clients and no RoundTrippers; a few lines make them one, without redirects. heimdall cannot be told to retry a 429, so it is not among the simulations. rehttp is told which statuses and methods to retry, as its documentation shows.
 
 In tables of costs a cell has the median, then the range of the middle half of the rounds. **Bold** is the best in its row, and whatever cannot be told from it: the two ranges overlap. The rounds are in [benchstat.txt](benchmarks/benchstat.txt), which benchstat reads (` + "`benchstat -col /client benchstat.txt`" + `); the simulations, run by run, are in [simulation.txt](benchmarks/simulation.txt).
 
@@ -123,7 +123,7 @@ func goroutines(_ *testing.T, r *run) {
 
 func up(_ *testing.T, r *run) {
 	all := uploads(r)
-	r.printf("## An upload of 1 GiB\n\nA PUT over loopback TCP, with GetBody, whose first attempt is answered 503 before it is read. What the heap grew by at most, looked at every 2 ms: median of %d, least and most. A second and more of the time is the wait.\n\n", len(all[0].peaks))
+	r.printf("## An upload of 1 GiB\n\nA PUT over loopback TCP, with GetBody, whose first attempt is answered 503 before it is read. What the heap grew by at most, looked at every 2 ms: median of %d, least and most. The time has the wait before the second attempt in it, which is random.\n\n", len(all[0].peaks))
 	b := bars{least: .1}
 	for _, u := range slices.Backward(all) {
 		_, v, _ := quartiles(u.peaks)
@@ -180,7 +180,7 @@ func down(_ *testing.T, r *run) {
 		t.rows = append(t.rows, row)
 	}
 	r.table(t)
-	r.printf("**Where we are not first:** Resume counts at each Read, and of CSV it watches the tail. At the speed of a network it is not seen: \u0060go test -run '^$' -bench Download -benchtime 1x -count 9\u0060 has the same at 1 GB/s, and by larger reads.\n\n" +
+	r.printf("**Where we are not first:** Resume counts at each Read, and of CSV it watches the tail. That is over loopback, from a server in the same program; \u0060go test -run '^$' -bench Download -benchtime 1x -count 9\u0060 has larger reads and a server at 1 GB/s, where it is not seen.\n\n" +
 		"The same of 16 MiB whose connection breaks once, in the middle:\n\n")
 	t = table{"", []string{"bytes read", "outcome"}, nil}
 	for _, c := range cuts(r) {
