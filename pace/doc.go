@@ -27,9 +27,12 @@
 //     504 does not. One alone is forgiven, as long as no limit was met. A
 //     server that refuses a share of all requests with it, whatever the pace, is
 //     told from one that throttles by a trial, in which the pace goes up. That
-//     takes some dozen refusals, or seconds, and sometimes minutes: up to a
-//     quarter of the speed is lost if it refuses one in a hundred, and more if
+//     takes some dozen refusals, or seconds, and sometimes minutes: of two
+//     minutes' work, a fifth is lost if it refuses one in a hundred, two fifths
+//     if it is one in twenty, and three quarters of one in five, or half if
 //     there is a limit besides. More than two thirds refused is no trial worth.
+//   - A window without a Retry-After is learned by losing the rest of it, and
+//     then used evenly: a job of a few windows takes longer than it might.
 //   - Many programs that share a quota without sharing a Pacer get unequal
 //     parts of it.
 //   - A dataset that refuses everything is set apart after four refusals, if
