@@ -21,6 +21,7 @@ type savedLine struct {
 	Host     string         `json:"host"`
 	Tag      uint8          `json:"tag,omitempty"`
 	Rate     float64        `json:"rate,omitempty"`
+	Trust    float64        `json:"trust,omitempty"`
 	Burst    float64        `json:"burst,omitempty"`
 	Datasets map[string]int `json:"datasets,omitempty"`
 	Until    time.Time      `json:"until,omitzero"`
@@ -33,7 +34,6 @@ type savedKey struct {
 
 const (
 	saveVersion = 1
-	savedTrust  = 1.0 / 2 // of a rate that was saved: limits may have changed meanwhile, but mostly have not
 )
 
 // MarshalJSON returns what was learned, for UnmarshalJSON of another run: a
@@ -55,8 +55,8 @@ func (p *Pacer) MarshalJSON() ([]byte, error) {
 }
 
 // UnmarshalJSON takes in what another run learned. It holds for quotas that
-// this run has not met yet. A rate begins a little below what was saved, and is
-// tested sooner than one that this run has confirmed.
+// this run has not met yet. Nothing in it is trusted further than a first
+// guess; a rate begins a little below what was saved.
 func (p *Pacer) UnmarshalJSON(data []byte) error {
 	var s saved
 	if err := json.Unmarshal(data, &s); err != nil {
@@ -91,7 +91,7 @@ func (l *line) save() (savedLine, bool) {
 	}
 	s := savedLine{Scheme: l.quota.scheme, Host: l.quota.host, Tag: l.quota.tag, Datasets: l.limits()}
 	if l.state != &l.open {
-		s.Rate, s.Burst = l.paced.base, max(l.paced.saved, 0)
+		s.Rate, s.Trust, s.Burst = l.paced.base, l.paced.trust, max(l.paced.saved, 0)
 	}
 	if l.resume > l.now() {
 		s.Until = l.dateNow(l.resume).Round(0)
@@ -118,7 +118,7 @@ func (p *Pacer) restore(l *line) {
 	}
 	if s.Rate > 0 && s.Rate < fastest {
 		l.paced.begin(l, max(s.Rate, slowest), 0)
-		l.paced.trust = savedTrust
+		l.paced.trust = min(max(s.Trust/2, minTrust), 1) // limits may have changed meanwhile
 		l.paced.saved = min(max(s.Burst, 0), fastest)
 		l.paced.proven = true
 		l.state = &l.paced
