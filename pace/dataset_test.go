@@ -200,10 +200,7 @@ func TestFirstGuessOfASlowServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
-		var tickets []pace.Ticket
-		for range 6 {
-			tickets = append(tickets, wait(t, &p, k))
-		}
+		tickets := waits(t, &p, k, 6)
 		time.Sleep(4 * time.Second)
 		p.Done(tickets[0], throttled, 0, false)
 		if r := rateNow(&p); r < 2 || r > 4 {

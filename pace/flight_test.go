@@ -2,7 +2,6 @@ package pace_test
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,10 +16,7 @@ func TestFlightSettles(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
-		var tickets []pace.Ticket
-		for range 6 {
-			tickets = append(tickets, wait(t, &p, k))
-		}
+		tickets := waits(t, &p, k, 6)
 		var more atomic.Int32
 		for range 10 {
 			go func() {
@@ -58,7 +54,7 @@ func TestFirstGuess(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
 		throttle(t, &p, k, 6)
-		if got := p.Snapshot()[0].Rate; got < 25 || got > 35 { // half of six in 100 ms, a step less
+		if got := rateNow(&p); got < 25 || got > 35 { // half of six in 100 ms, a step less
 			t.Errorf("the first guess is %v/s", got)
 		}
 	})
@@ -70,10 +66,7 @@ func TestOldAnswersAreNoOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
-		var old []pace.Ticket
-		for range 6 {
-			old = append(old, wait(t, &p, k))
-		}
+		old := waits(t, &p, k, 6)
 		for i := range 5 { // a window is used up while five exports are on their way
 			ticket := old[5]
 			if i > 0 {
@@ -107,18 +100,15 @@ func TestOwnAnswersAreNoOthers(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
 		throttle(t, &p, k, 6)
-		var tickets []pace.Ticket
-		for range 7 {
-			tickets = append(tickets, wait(t, &p, k))
-		}
+		tickets := waits(t, &p, k, 7)
 		for _, ticket := range tickets[4:] {
 			p.Done(ticket, good, 0, false)
 		}
-		before := p.Snapshot()[0].Rate
+		before := rateNow(&p)
 		for _, ticket := range tickets[:4] {
 			p.Done(ticket, throttled, 0, false)
 		}
-		if after := p.Snapshot()[0].Rate; after >= before {
+		if after := rateNow(&p); after >= before {
 			t.Errorf("four rejects, and %v/s became %v/s", before, after)
 		}
 		wait(t, &p, k) // a long export
@@ -136,39 +126,12 @@ func TestNoFlightsAtALimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
-		used, good := 0, 0
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		end := time.Now().Add(2 * time.Minute)
-		for range 20 {
-			wg.Go(func() {
-				for time.Now().Before(end) {
-					ticket := wait(t, &p, k)
-					mu.Lock()
-					ok := used < 5
-					if ok {
-						used++
-					}
-					mu.Unlock()
-					if !ok {
-						time.Sleep(5 * time.Millisecond)
-						p.Done(ticket, throttled, 0, false)
-						continue
-					}
-					time.Sleep(time.Second)
-					mu.Lock()
-					used--
-					if time.Until(end) < time.Minute {
-						good++
-					}
-					mu.Unlock()
-					p.Done(ticket, fine, 0, false)
-				}
-			})
-		}
-		wg.Wait()
-		if s := p.Snapshot()[0]; s.Mode != pace.Concurrency || good < 290 { // of 300
-			t.Errorf("%d went through in a minute: %v", good, s)
+		d := slots{n: 5, service: func() time.Duration { return time.Second }}
+		d.work(t, &p, k, 20, time.Minute)
+		d.taken = 0
+		d.work(t, &p, k, 20, time.Minute)
+		if s := p.Snapshot()[0]; s.Mode != pace.Concurrency || d.taken < 290 { // of 300
+			t.Errorf("%d went through in a minute: %v", d.taken, s)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package pace
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -343,11 +344,8 @@ func (l *line) accept(t Ticket) {
 	if t.seq <= l.newest[0] {
 		return
 	}
-	i := 0
-	for ; i+1 < elsewhere && l.newest[i+1] < t.seq; i++ {
-		l.newest[i] = l.newest[i+1]
-	}
-	l.newest[i] = t.seq
+	l.newest[0] = t.seq
+	slices.Sort(l.newest[:])
 }
 
 // slowReject is how long a server that refuses for want of capacity may take to

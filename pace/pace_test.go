@@ -45,13 +45,19 @@ func wait(t *testing.T, p *pace.Pacer, k pace.Key) pace.Ticket {
 	return ticket
 }
 
-// throttle makes p learn a rate: n sends at once, the last of which is rejected.
-func throttle(t *testing.T, p *pace.Pacer, k pace.Key, n int) {
+// waits is wait for n sends at once.
+func waits(t *testing.T, p *pace.Pacer, k pace.Key, n int) (tickets []pace.Ticket) {
 	t.Helper()
-	var tickets []pace.Ticket
 	for range n {
 		tickets = append(tickets, wait(t, p, k))
 	}
+	return tickets
+}
+
+// throttle makes p learn a rate: n sends at once, the last of which is rejected.
+func throttle(t *testing.T, p *pace.Pacer, k pace.Key, n int) {
+	t.Helper()
+	tickets := waits(t, p, k, n)
 	time.Sleep(100 * time.Millisecond)
 	for i, ticket := range tickets {
 		if i < n-1 {
@@ -1013,51 +1019,71 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+// A slots is a dataset that takes n requests at once.
+type slots struct {
+	n       int
+	service func() time.Duration // of a request; called under mu
+
+	mu               sync.Mutex
+	used             int
+	sent, bad, taken int
+}
+
+// work lets w workers send until d is over.
+func (s *slots) work(t *testing.T, p *pace.Pacer, k pace.Key, w int, d time.Duration) {
+	var wg sync.WaitGroup
+	end := time.Now().Add(d)
+	for range w {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				s.serve(p, wait(t, p, k))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// serve answers one request.
+func (s *slots) serve(p *pace.Pacer, ticket pace.Ticket) {
+	s.mu.Lock()
+	s.sent++
+	d := s.service()
+	ok := s.used < s.n
+	if ok {
+		s.used++
+		s.taken++
+	} else {
+		s.bad++
+	}
+	s.mu.Unlock()
+	if !ok {
+		time.Sleep(5 * time.Millisecond)
+		p.Done(ticket, throttled, 0, false)
+		return
+	}
+	time.Sleep(d)
+	s.mu.Lock()
+	s.used--
+	s.mu.Unlock()
+	p.Done(ticket, good, 0, false)
+}
+
 // A dataset that takes fifteen at once is learned, and another is left alone.
 func TestConcurrency(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var (
-			p         pace.Pacer
-			mu        sync.Mutex
-			used      int
-			bad, sent int
-			k         = key(t, "a.example")
-			wg        sync.WaitGroup
-			end       = time.Now().Add(2 * time.Minute)
-			n         uint64
+			p pace.Pacer
+			k = key(t, "a.example")
+			n uint64
 		)
-		for range 64 {
-			wg.Go(func() {
-				for time.Now().Before(end) {
-					ticket, _ := p.Wait(context.Background(), k, false)
-					mu.Lock()
-					sent++
-					n = n*6364136223846793005 + 1442695040888963407
-					d := time.Duration(200+n>>33%2000) * time.Millisecond
-					ok := used < 15
-					if ok {
-						used++
-					} else {
-						bad++
-					}
-					mu.Unlock()
-					if !ok {
-						time.Sleep(5 * time.Millisecond)
-						p.Done(ticket, throttled, 0, false)
-						continue
-					}
-					time.Sleep(d)
-					mu.Lock()
-					used--
-					mu.Unlock()
-					p.Done(ticket, good, 0, false)
-				}
-			})
-		}
-		wg.Wait()
+		d := slots{n: 15, service: func() time.Duration {
+			n = n*6364136223846793005 + 1442695040888963407
+			return time.Duration(200+n>>33%2000) * time.Millisecond
+		}}
+		d.work(t, &p, k, 64, 2*time.Minute)
 		s := p.Snapshot()[0]
 		if s.Mode != pace.Concurrency || s.Datasets["abcd-1234"] < 12 || s.Datasets["abcd-1234"] > 18 {
-			t.Errorf("%+v, %d of %d rejected", s, bad, sent)
+			t.Errorf("%+v, %d of %d rejected", s, d.bad, d.sent)
 		}
 		data, _ := json.Marshal(&p)
 		var next pace.Pacer
