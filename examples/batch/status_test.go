@@ -59,7 +59,8 @@ func TestPaceOfAnEarlierRun(t *testing.T) {
 			if got := w.run(t.Context()); got != exitDone || strings.Contains(w.out.String(), "; the pace tried last was ") != met {
 				t.Errorf("exit status %d:\n%s", got, &w.out)
 			}
-			w.RPS = 5 // which is not refused
+			w.RPS = 5               // which is not refused
+			time.Sleep(time.Second) // once there are tokens again
 		}
 	})
 }
