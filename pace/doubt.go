@@ -45,6 +45,7 @@ const (
 
 	trialRounds = 2           // each faster: others may share the quota, and one of many makes little difference
 	trialFactor = 4           // times as fast as before
+	trialFaster = 1.5         // times as fast as before, the sends of a round have to be in fact
 	trialBad    = 8           // rejects that a round takes if the pace is not to blame: enough to know a small share by
 	trialExcess = 5           // rejects more than that end it
 	leastTaken  = 0.7         // of what was accepted before: less says that the pace is to blame
@@ -87,7 +88,9 @@ func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
 		d.conclude(l, false, now)
 	case d.trial > 0 && d.tried.n >= d.need:
 		same := 1-d.tried.of() >= leastTaken*(1-own)
-		if d.trial--; same && d.trial > 0 {
+		if d.reached(now) < trialFaster*l.paced.base {
+			d.end(l, l.paced.base, now) // callers who wait to retry, or few, show nothing
+		} else if d.trial--; same && d.trial > 0 {
 			d.round(l, now)
 		} else {
 			d.conclude(l, same, now)
@@ -131,17 +134,20 @@ func (d *doubt) excuses(t Ticket) bool {
 // cut takes note of a cut at the pace cur, and begins a trial if one is due.
 func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
 	d.evidence.cut(cur, low, agrees)
-	vain := min(d.failed, mostOften)
+	vain, sunk := min(d.failed, mostOften), min(d.failed, mostSink)
+	if now-d.ended >= slowTrial<<vain { // so long ago that a new one is due
+		vain, sunk = 0, 0
+	}
 	switch {
 	case l.paced.pause > 0 || d.bunched():
-	case d.sank(sinkCuts << min(d.failed, mostSink)):
+	case d.sank(sinkCuts << sunk):
 		d.try(l, d.all, d.shown/trialFactor, now)
 	case d.cuts < doubtCuts<<vain:
-	case !d.isOdd():
+	case !d.isOdd(l.paced.base):
 		if d.cuts >= 2*doubtCuts<<vain {
 			d.evidence = evidence{}
 		}
-	case d.low.n >= lowSends && (l.paced.base >= trialLeast || now-d.ended >= slowTrial<<vain):
+	case d.low.n >= lowSends && (l.paced.base >= trialLeast || now-d.ended >= slowTrial<<min(d.failed, mostOften)):
 		d.try(l, d.low, l.paced.base, now)
 	}
 }
@@ -165,7 +171,6 @@ func (d *doubt) round(l *line, now time.Duration) {
 // has really been.
 func (d *doubt) conclude(l *line, own bool, now time.Duration) {
 	base := l.paced.base
-	d.trial, d.score, d.ended = 0, 0, now
 	if own {
 		d.own, d.since = d.tried, share{}
 		if d.tried.of() > d.known.of()/2 {
@@ -175,14 +180,23 @@ func (d *doubt) conclude(l *line, own bool, now time.Duration) {
 		d.lasts = min(max(2*d.lasts, leastBelief), mostBelief)
 		d.until = now + d.lasts
 		d.clear, d.sure = fastest, true
-		base = max(base, min(d.pace, d.tried.n/(now-d.began).Seconds()))
+		base = max(base, min(d.pace, d.reached(now)))
 	} else {
 		d.failed++
 		d.lasts = 0
 	}
+	d.end(l, base, now)
+}
+
+// end ends a trial, and goes on at base.
+func (d *doubt) end(l *line, base float64, now time.Duration) {
+	d.trial, d.score, d.ended = 0, 0, now
 	d.evidence = evidence{}
 	l.paced.set(l, base, now)
 }
+
+// reached returns how fast the sends of this round of a trial have been.
+func (d *doubt) reached(now time.Duration) float64 { return d.tried.n / (now - d.began).Seconds() }
 
 // expected returns the share of rejects that the server is thought to have of
 // its own: none if it is not known, and in a trial what that is compared with.

@@ -32,9 +32,10 @@ func (s *share) halve() { s.n, s.bad = s.n/2, s.bad/2 }
 func (s share) of() float64 { return s.bad / max(s.n, 1) }
 
 const (
-	oddShare = 4  // one cut in so many is enough at the lower end,
-	lowBad   = 6  // if so many sends were rejected there,
-	lowSends = 40 // of so many: less may be what a limit rejects while it is being learned
+	oddShare = 4   // one cut in so many is enough at the lower end,
+	lowBad   = 6   // if so many sends were rejected there,
+	driven   = 1.4 // times the base has gone through: a limit whose callers are many stays where it is
+	lowSends = 40  // of so many: less may be what a limit rejects while it is being learned
 
 	shownSends  = 4    // that show a rate if they went through
 	contradicts = 5    // a reject at a pace so many times slower contradicts it; others on the quota explain less
@@ -88,9 +89,10 @@ func (e *evidence) cut(pace float64, low, agrees bool) {
 	}
 }
 
-// isOdd reports whether enough was rejected at the lower ends of climbs.
-func (e *evidence) isOdd() bool {
-	return e.odd*oddShare >= e.cuts && e.low.bad >= lowBad && e.low.of() <= mostOwn
+// isOdd reports whether enough was rejected at the lower ends of climbs, and
+// has driven base down by it.
+func (e *evidence) isOdd(base float64) bool {
+	return e.odd*oddShare >= e.cuts && e.low.bad >= lowBad && e.low.of() <= mostOwn && e.shown >= driven*base
 }
 
 // sank reports whether so many cuts contradict what went through before.

@@ -80,3 +80,57 @@ func TestSank(t *testing.T) {
 		t.Errorf("after a cut that contradicts nothing: %+v", e)
 	}
 }
+
+// Refusals at the lower ends of climbs raise a doubt if they have driven the
+// pace below what went through, and after trials in vain only if there are far
+// more, or if the last was long ago.
+func TestDoubtIsDue(t *testing.T) {
+	for _, c := range []struct {
+		shown  float64
+		failed int
+		ago    time.Duration
+		want   bool
+	}{
+		{20, 0, time.Second, true},
+		{13, 0, time.Second, false},
+		{20, 1, time.Second, false},
+		{20, 1, 2 * time.Minute, true},
+		{20, 4, 2 * time.Minute, false},
+		{20, 4, 4 * time.Minute, true},
+	} {
+		now := time.Hour
+		l := newLine(&Pacer{}, quota{})
+		l.lock()
+		l.paced.begin(l, 10, now)
+		l.state = &l.paced
+		l.doubt = doubt{failed: c.failed, ended: now - c.ago}
+		l.doubt.evidence = evidence{low: share{60, 10}, all: share{90, 12}, cuts: 11, odd: 11, shown: c.shown}
+		l.doubt.cut(l, 10, true, false, now)
+		if got := l.doubt.trial > 0; got != c.want {
+			t.Errorf("%+v: a trial %v", c, got)
+		}
+	}
+}
+
+// A trial that came no faster than before shows nothing, whatever was rejected.
+func TestTrialNotReached(t *testing.T) {
+	for gap, want := range map[time.Duration]bool{200 * time.Millisecond: false, 15 * time.Millisecond: true} {
+		now := time.Hour
+		l := newLine(&Pacer{}, quota{})
+		l.lock()
+		l.paced.begin(l, 10, now)
+		l.state = &l.paced
+		l.doubt.try(l, share{100, 20}, 10, now)
+		for i := range uint64(200) {
+			bad := 0.0
+			if i%5 == 0 {
+				bad = 1
+			}
+			now += gap
+			l.doubt.settled(l, Ticket{line: l, seq: i + 1, pace: 40}, bad, now)
+		}
+		if own := l.doubt.own.n > 0; own != want || l.doubt.failed != 0 || l.doubt.trial != 0 {
+			t.Errorf("one in %v: %+v, its own share believed: want %v", gap, l.doubt, want)
+		}
+	}
+}
