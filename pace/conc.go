@@ -12,6 +12,7 @@ import (
 // and its rejects say nothing about the rate.
 type dataset struct {
 	inFlight int
+	sent     uint64          // the number of the last send to it
 	took     [levels]float32 // sends accepted by how many were in flight, fading
 	refused  [levels]float32
 	fresh    int     // accepted since the numbers last faded
@@ -25,10 +26,7 @@ type dataset struct {
 	tried  bool    // the last change of limit was a step up
 	shed   float64 // share of sends rejected while limited, smoothed
 
-	row      int     // rejects in a row
-	rowSeq   uint64  // the number of the last send before the first of them came
-	baseThen float64 // and the rate that was believed in
-	broken   bool    // it refuses everything, and others do not
+	fault
 }
 
 const (
@@ -40,12 +38,12 @@ const (
 	believeIn  = 4    // rejects that a belief takes to follow, while there is no limit
 	doubtIn    = 10   // and while there is one
 	judged     = 4    // rejects to judge before the first limit, and again as many for each doubt
-	leastLevel = 3    // in flight: fewer rejected is a matter of rate
+	leastLevel = 2    // in flight: one alone that is rejected is a matter of rate
+	othersTook = 12   // accepted of others, and so small a share rejected,
+	othersMost = 0.1  // show that a dataset takes one at a time
 	shedMost   = 0.35 // share rejected at which a limit is of no use
 	maxBackoff = 32   // times the limit, in accepts, between steps up that fail
 	maxTracked = 256  // datasets of one quota
-	brokenRun  = 4    // rejects of a dataset in a row
-	elsewhere  = 3    // sent after the first of them came and accepted, of others: then it is its own fault
 )
 
 // track counts a send to a dataset, if it can be known by name.
@@ -60,7 +58,11 @@ func (l *line) track(name string, t *Ticket) {
 		}
 	}
 	d.inFlight++
+	d.sent = t.seq
 	t.cap, t.n = d, int32(d.inFlight)
+	if d.broken {
+		l.wake(d, patience)
+	}
 }
 
 // addDataset makes room for a dataset, and returns nil if there is none.
@@ -96,47 +98,18 @@ func (l *line) full(name string) bool {
 		return false
 	}
 	d := l.datasets[name]
-	return d != nil && d.limit > 0 && d.inFlight >= d.limit
+	return d != nil && d.room() == 0
 }
 
-// ownFault reports whether a reject is of a dataset that refuses everything by
-// itself: while others of its quota are accepted, it says nothing about them.
-// Requests for such a dataset are sent one at a time, so that nobody waits for
-// theirs, until one is accepted.
-func (l *line) ownFault(t Ticket, now time.Duration) bool {
-	d := t.cap
-	if d == nil || d.broken {
-		return d != nil
+// room returns how many more of d may be in flight.
+func (d *dataset) room() int {
+	switch {
+	case d.limit == 0:
+		return flying
+	case d.held:
+		return 0
 	}
-	if d.row++; d.row == 1 {
-		d.rowSeq, d.baseThen = l.sent(), l.paced.base
-	}
-	if d.row < brokenRun || l.newest[0] <= d.rowSeq {
-		return false
-	}
-	if d.limit == 0 {
-		l.caps++
-	}
-	d.broken, d.limit = true, 1
-	if l.state == &l.paced && d.baseThen > l.paced.base { // the cuts were for nothing
-		l.paced.set(l, d.baseThen, now)
-		l.paced.climb = l.paced.climbTime()
-	}
-	l.tell(Event{Kind: ModeChanged}, now)
-	return true
-}
-
-// passed takes an accepted send to a dataset into account.
-func (l *line) passed(t Ticket, now time.Duration) {
-	d := t.cap
-	d.row = 0
-	if !d.broken {
-		d.passed(t)
-		return
-	}
-	*d = dataset{inFlight: d.inFlight, doubts: d.doubts}
-	l.caps--
-	l.tell(Event{Kind: ModeChanged}, now)
+	return max(d.limit-d.inFlight, 0)
 }
 
 // passed takes an accepted send into account.
@@ -181,7 +154,7 @@ func (l *line) blames(t Ticket, now time.Duration) bool {
 		}
 		d.seen++
 		d.belief += (v - d.belief) / believeIn
-		if d.belief <= capped || d.seen < judged*(1+d.doubts) || t.n < leastLevel {
+		if d.belief <= capped || d.seen < judged*(1+d.doubts) || l.isFew(t) {
 			return false
 		}
 		l.cap(d, t, now)
@@ -189,7 +162,7 @@ func (l *line) blames(t Ticket, now time.Duration) bool {
 	}
 	d.belief += (v - d.belief) / doubtIn
 	d.shed += (1 - d.shed) / fadeAfter
-	if t.n < leastLevel || d.belief < uncapped || d.shed > shedMost {
+	if l.isFew(t) || d.belief < uncapped || d.shed > shedMost {
 		l.uncap(d, now)
 		return false
 	}
@@ -206,6 +179,26 @@ func (d *dataset) lower(t Ticket) {
 		}
 		d.have, d.tried = 0, false
 	}
+}
+
+// isFew reports whether so few were in flight with t, which was rejected, that
+// it is a matter of rate: it was alone, or one of two and others of the quota
+// are rejected too, or too few to tell.
+func (l *line) isFew(t Ticket) bool {
+	if t.n != leastLevel {
+		return t.n < leastLevel
+	}
+	var took, refused float32
+	for _, other := range l.datasets {
+		if other == t.cap {
+			continue
+		}
+		for i := range levels {
+			took += other.took[i]
+			refused += other.refused[i]
+		}
+	}
+	return took < othersTook || refused > othersMost*took
 }
 
 // shareFrom returns the share of sends rejected with n and more in flight. It

@@ -229,7 +229,7 @@ func (l *line) dispatch(now time.Duration) {
 		l.endPause()
 	}
 	l.relay()
-	for w := l.next(); w != nil; w = l.next() {
+	for w := l.next(now); w != nil; w = l.next(now) {
 		at := l.resume
 		if at <= now {
 			at = l.state.turn(l, now)
@@ -250,12 +250,21 @@ func (l *line) dispatch(now time.Duration) {
 }
 
 // next returns the waiter whose turn is next, or nil if there is none that may
-// be sent before an answer comes. New requests go first every second time while
-// nothing goes through or the first retry's dataset has refused the last two of
-// its requests: all retries may be of one that is broken by itself.
-func (l *line) next() *waiter {
+// be sent before an answer comes. All retries may be of one dataset that is
+// broken by itself: so every second probe is of the dataset that was probed the
+// longest ago, and every second turn is of a new request if the first retry's
+// dataset has refused the last two of its requests.
+func (l *line) next(now time.Duration) *waiter {
 	if l.state == &l.closed {
-		return l.queue.next(l.closed.probes%2 == 1)
+		if l.closed.probes%2 == 0 || max(l.resume, l.closed.turn(l, now)) > now {
+			return l.queue.next(false)
+		}
+		return l.queue.least(func(w *waiter) uint64 {
+			if d := l.datasets[w.dataset]; d != nil {
+				return d.sent
+			}
+			return 0
+		})
 	}
 	if l.sent()%2 == 1 && len(l.datasets) > 1 {
 		if w := l.queue.free.retries.front; w != nil {
@@ -321,12 +330,17 @@ func (l *line) learn(t Ticket, what meaning, a answer, now time.Duration) {
 		l.accept(t)
 		l.doubt.settled(l, t, 0, now)
 		if t.cap != nil {
-			l.passed(t, now)
+			t.cap.row = 0
+			if t.cap.broken {
+				l.rejoin(t.cap, now)
+			} else {
+				t.cap.passed(t)
+			}
 		}
 		l.run.accepted(t)
 		l.state.accepted(l, t, now)
 	case rejected, down:
-		if what == rejected && (l.ownFault(t, now) || l.isLate(t, a, now)) {
+		if what == rejected && (l.ownFault(t, a, now) || l.isLate(t, a, now)) {
 			l.bad++
 			return
 		}
@@ -403,11 +417,7 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 		return // the same word again, a little later
 	}
 	l.asked, l.obeyed = true, a.retryAfter
-	pause := min(a.retryAfter, l.pacer.maxPause())
-	if a.status != 429 {
-		pause = min(pause, outagePause)
-	}
-	if until := now + pause; until > l.resume {
+	if until := now + l.pauseOf(a); until > l.resume {
 		l.resume = until
 		l.pausing = true
 		l.tell(Event{Kind: PauseBegun, Until: l.dateNow(until)}, now)
@@ -418,6 +428,15 @@ func (l *line) hold(a answer, news bool, now time.Duration) {
 // outagePause is the longest that a Retry-After of a 503 holds a quota: it may
 // be about one dataset, or a guess, where that of a 429 is about the quota.
 const outagePause = time.Minute
+
+// pauseOf returns how long an answer that asks for a pause is obeyed.
+func (l *line) pauseOf(a answer) time.Duration {
+	pause := min(a.retryAfter, l.pacer.maxPause())
+	if a.status != 429 {
+		pause = min(pause, outagePause)
+	}
+	return pause
+}
 
 func (l *line) endPause() {
 	if l.pausing {
@@ -486,7 +505,7 @@ func (l *line) refuseAllLate(now time.Duration) {
 // refuseLate refuses w if its turn, with so many ahead of it, would come after
 // its deadline.
 func (l *line) refuseLate(w *waiter, ahead int, now time.Duration) bool {
-	turn := l.turnBehind(ahead, now)
+	turn := l.turnBehind(w.lane, ahead, now)
 	if turn <= w.deadline {
 		return false
 	}

@@ -71,10 +71,10 @@ type lane struct {
 
 // room returns how many more of n's dataset may be in flight.
 func (n *lane) room() int {
-	if n.dataset == nil || n.dataset.limit == 0 {
+	if n.dataset == nil {
 		return flying
 	}
-	return max(n.dataset.limit-n.dataset.inFlight, 0)
+	return n.dataset.room()
 }
 
 func (n *lane) list(retry bool) *list {
@@ -142,9 +142,7 @@ func (q *queue) remove(w *waiter) {
 }
 
 // next returns the waiter whose turn is next among those whose dataset has
-// room, or nil. New requests go first if freshFirst is set: every second probe
-// of a host that lets nothing through is chosen so, since the retries may all
-// be of one dataset that is broken by itself.
+// room, or nil. New requests go first if freshFirst is set.
 func (q *queue) next(freshFirst bool) *waiter {
 	if w := q.first(!freshFirst); w != nil {
 		return w
@@ -160,6 +158,29 @@ func (q *queue) first(retry bool) *waiter {
 		}
 	}
 	return first
+}
+
+// least returns one of those of whom by is least, new requests first, among
+// those whose dataset has room, or nil. It looks at all.
+func (q *queue) least(by func(*waiter) uint64) (found *waiter) {
+	var least uint64
+	look := func(n *lane) {
+		if n.room() == 0 {
+			return
+		}
+		for _, from := range [...]*waiter{n.fresh.front, n.retries.front} {
+			for w := from; w != nil; w = w.next {
+				if v := by(w); found == nil || v < least {
+					found, least = w, v
+				}
+			}
+		}
+	}
+	look(&q.free)
+	for _, n := range q.limited {
+		look(n)
+	}
+	return found
 }
 
 // ahead returns how many turns come before that of a waiter who comes to lane

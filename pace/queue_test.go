@@ -166,7 +166,7 @@ func TestPauseRefusesByTheTurn(t *testing.T) {
 		l.queue.push(w, l.lane(w.dataset))
 		all = append(all, w)
 	}
-	turn := func(w *waiter) time.Duration { return l.turnBehind(all.ahead(l, w), 0) }
+	turn := func(w *waiter) time.Duration { return l.turnBehind(w.lane, all.ahead(l, w), 0) }
 	for _, w := range all {
 		w.deadline = turn(w)
 	}

@@ -72,7 +72,7 @@ func (p *Pacer) UnmarshalJSON(data []byte) error {
 	}
 	for _, line := range s.Quotas {
 		k := savedKey{line.Scheme, line.Host, line.Tag}
-		if old, ok := p.saved[k]; ok && old.Rate < line.Rate {
+		if old := p.saved[k]; old.Rate > 0 && (line.Rate <= 0 || old.Rate < line.Rate) {
 			continue // two tokens with one tag: the slower is safe
 		}
 		if len(p.saved) < p.maxKeys() {

@@ -2,6 +2,7 @@ package pace_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -36,4 +37,25 @@ func TestSecondRun(t *testing.T) {
 	if 4*second > 3*first { // half, on average
 		t.Errorf("%d rejects in first runs, %d in second ones", first, second)
 	}
+}
+
+// Of two entries for one quota the slower counts, if it is a rate at all.
+func TestSavedTwice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, rates := range []string{"50 -1", "-1 50", "50 0", "50 80", "80 50"} {
+			var a, b string
+			fmt.Sscan(rates, &a, &b)
+			var p pace.Pacer
+			err := p.UnmarshalJSON(fmt.Appendf(nil, `{"version":1,"quotas":[
+				{"scheme":"https","host":"a.example","rate":%s},
+				{"scheme":"https","host":"a.example","rate":%s}]}`, a, b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait(t, &p, key(t, "a.example"))
+			if r := rateNow(&p); r < 45 || r > 50 {
+				t.Errorf("rates of %s: %v, want about 50", rates, r)
+			}
+		}
+	})
 }

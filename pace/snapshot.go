@@ -113,8 +113,12 @@ func (l *line) limits() map[string]int {
 	}
 	m := map[string]int{}
 	for name, d := range l.datasets {
-		if d.limit > 0 && !d.broken {
-			m[name] = d.limit
+		limit := d.limit
+		if d.broken {
+			limit = d.before
+		}
+		if limit > 0 {
+			m[name] = limit
 		}
 	}
 	return m

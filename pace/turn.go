@@ -11,13 +11,17 @@ func (p *Pacer) Turn(k Key) time.Duration {
 	l := p.locked(k.quota)
 	defer l.mu.Unlock()
 	now := l.now()
-	return l.turnBehind(l.queue.ahead(l.lane(k.dataset), true), now) - now
+	n := l.lane(k.dataset)
+	return l.turnBehind(n, l.queue.ahead(n, true), now) - now
 }
 
-// turnBehind returns when a waiter with so many ahead of it would be sent, as
-// far as is known.
-func (l *line) turnBehind(ahead int, now time.Duration) time.Duration {
+// turnBehind returns when a waiter in lane n with so many ahead of it would be
+// sent, as far as is known.
+func (l *line) turnBehind(n *lane, ahead int, now time.Duration) time.Duration {
 	turn := max(now, l.resume, l.state.turnKnown())
+	if d := n.dataset; d != nil && d.held {
+		turn = max(turn, d.until)
+	}
 	if r := l.state.rate(now); r > 0 {
 		turn += seconds(float64(ahead) / r)
 	}

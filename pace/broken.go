@@ -1,0 +1,98 @@
+package pace
+
+import "time"
+
+// A fault is what speaks for a dataset that refuses everything by itself. While
+// others of its quota are accepted, that says nothing about them. Requests for
+// such a dataset are sent one at a time, so that nobody waits for theirs, until
+// one is accepted.
+type fault struct {
+	row      int     // rejects in a row
+	rowSeq   uint64  // the number of the last send before the first of them came
+	baseThen float64 // the rate that was believed in
+	before   int     // and the dataset's limit; 0 if it had none
+
+	broken bool          // it refuses everything, and others do not
+	held   bool          // nothing is sent, since it asked for that
+	until  time.Duration // this
+	timer  *time.Timer   // until it is sent to again, whatever comes
+}
+
+// elsewhere is how many have to be accepted of others, that were sent after the
+// first reject of a dataset came: then the rejects are its own fault.
+const elsewhere = 3
+
+// ownFault reports whether a reject is of a dataset that refuses everything by
+// itself. What it asks for holds that dataset alone.
+func (l *line) ownFault(t Ticket, a answer, now time.Duration) bool {
+	d := t.cap
+	if d == nil {
+		return false
+	}
+	if d.row++; d.row == 1 {
+		d.rowSeq, d.baseThen, d.before = l.sent(), l.paced.base, d.limit
+	}
+	if !d.broken && (d.row < l.doubt.downRun() || l.newest[0] <= d.rowSeq) {
+		return false
+	}
+	if !d.broken {
+		l.setApart(d, now)
+	} else if now-t.at >= patience && d.limit > 1 {
+		d.limit-- // it was given up
+	}
+	if until := now + l.pauseOf(a); a.asked && until > max(now, d.until) {
+		d.held, d.until = true, until
+		l.wake(d, until-now)
+		l.refuseAllLate(now)
+	}
+	return true
+}
+
+// setApart has requests for d sent one at a time.
+func (l *line) setApart(d *dataset, now time.Duration) {
+	if d.limit == 0 {
+		l.caps++
+	}
+	d.broken, d.limit = true, 1
+	l.wake(d, patience)
+	if l.state == &l.paced && d.baseThen > l.paced.base { // the cuts were for nothing
+		l.paced.set(l, d.baseThen, now)
+		l.paced.climb = l.paced.climbTime()
+	}
+	l.tell(Event{Kind: ModeChanged}, now)
+}
+
+// rejoin is for a dataset that answers again. What was known of its limit is as
+// good as before.
+func (l *line) rejoin(d *dataset, now time.Duration) {
+	d.timer.Stop()
+	if d.before == 0 {
+		l.caps--
+	}
+	*d = dataset{inFlight: d.inFlight, sent: d.sent, doubts: d.doubts, limit: d.before, needed: d.before, belief: 1}
+	if d.limit == 0 {
+		d.belief = 0
+	}
+	l.tell(Event{Kind: ModeChanged}, now)
+}
+
+// wake has d sent to again after a while: when it may be, as it asked to be left
+// alone, or because an answer that is so late may never come.
+func (l *line) wake(d *dataset, after time.Duration) {
+	if d.timer != nil {
+		d.timer.Reset(after)
+		return
+	}
+	d.timer = time.AfterFunc(after, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !d.broken {
+			return
+		}
+		if !d.held {
+			d.limit = max(d.limit, d.inFlight+1)
+		}
+		d.held = false
+		l.dispatch(l.now())
+	})
+}
