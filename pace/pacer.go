@@ -18,7 +18,8 @@ type Pacer struct {
 	// MaxKeys is how many quotas are remembered. Beyond it idle ones are
 	// forgotten, first those of which nothing was learned; one with requests
 	// waiting or in flight never is. One that only ever answered takes a
-	// quarter of a KiB, one that was throttled about two. If 0, 16384.
+	// quarter of a KiB, one that was throttled about two, and one more for each
+	// two datasets of it, 256 at most. If 0, 16384.
 	MaxKeys int
 
 	// MaxPause bounds how long one Retry-After holds a quota; that of a 503
@@ -56,6 +57,20 @@ func (t Ticket) Delayed() Ticket {
 		t.at = t.line.now()
 	}
 	return t
+}
+
+// Held reports whether t would have to wait if it came now, for the end of a
+// pause or because nothing goes through. Whoever was held back elsewhere should
+// abandon it then, and wait again.
+func (t Ticket) Held() bool {
+	l := t.line
+	if l == nil || l.word.Load()&gate == 0 {
+		return false
+	}
+	l.lock()
+	defer l.mu.Unlock()
+	isProbe := l.closed.probing && l.closed.probe == t.seq
+	return l.now() < l.resume || l.state == &l.closed && !isProbe
 }
 
 // Sent returns when the send was allowed; the zero time if it never was.

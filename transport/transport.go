@@ -195,7 +195,8 @@ func (t *Transport) policyOf(req *http.Request) policy.Policy {
 func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *policy.Run) (err error) {
 	*pass = admission{refused: true}
 	defer func() {
-		if pass.refused { // or a hook has panicked
+		if pass.refused { // or a hook or the Limiter has panicked
+			t.pacer().Abandon(pass.ticket)
 			closeBody(req)
 		}
 	}()
@@ -207,15 +208,21 @@ func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *p
 		within, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
 		defer cancel()
 	}
-	pass.ticket, err = t.pacer().WaitFor(within, req, again)
 	if again {
 		ctx = within
 	}
-	if err == nil && t.Limiter != nil {
-		if err = t.queue.Wait(ctx, t.Limiter); err != nil {
-			t.pacer().Abandon(pass.ticket)
+	for retry := again; ; retry = true {
+		if pass.ticket, err = t.pacer().WaitFor(within, req, retry); err != nil || t.Limiter == nil {
+			break
 		}
+		err = t.queue.Wait(ctx, t.Limiter)
 		pass.ticket = pass.ticket.Delayed()
+		if err != nil || !pass.ticket.Held() {
+			break
+		}
+		held := pass.ticket // the Pacer has learned meanwhile that it must not go
+		pass.ticket = pace.Ticket{}
+		t.pacer().Abandon(held)
 	}
 	if queued := time.Since(now); queued >= leastQueued {
 		pass.queued = queued
