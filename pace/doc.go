@@ -36,8 +36,12 @@
 //   - Many programs that share a quota without sharing a Pacer get unequal
 //     parts of it.
 //   - A dataset that refuses everything is set apart after four refusals, if
-//     requests for others are accepted meanwhile; if it is the only one that is
-//     asked for, it looks like the quota's limit.
+//     requests for others are accepted meanwhile: it is sent one request at a
+//     time, or the next after 10 s without an answer, and its Retry-After holds
+//     it alone. If it is the only one that is asked for, it looks like the
+//     quota's limit.
+//   - A dataset that takes one request at a time is told from a slow limit only
+//     by others of its quota that are accepted beside it.
 //   - While nothing goes through, a probe that is not answered holds the host
 //     for 10 s, the next for 5 s, and so on down to 2 s.
 //   - Of a Retry-After it obeys at most MaxPause, of a 503's at most a minute;
