@@ -29,8 +29,9 @@
 //     told from one that throttles by a trial, in which the pace goes up. That
 //     takes some dozen refusals, or seconds, and sometimes minutes: of two
 //     minutes' work, a fifth is lost if it refuses one in a hundred, two fifths
-//     if it is one in twenty, and three quarters of one in five, or half if
-//     there is a limit besides. More than two thirds refused is no trial worth.
+//     if it is one in twenty, and three quarters of one in five; with a limit
+//     besides, half of one in fifty and four fifths of one in five. More than
+//     two thirds refused is no trial worth.
 //   - A window without a Retry-After is learned by losing the rest of it, and
 //     then used evenly: a job of a few windows takes longer than it might.
 //   - Many programs that share a quota without sharing a Pacer get unequal

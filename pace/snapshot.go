@@ -75,7 +75,8 @@ func rounded(v float64) float64 {
 // MarshalText gives what String does.
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// Snapshot returns what is known about every quota, in the order of their keys.
+// Snapshot returns what is known about every quota that was asked since, in the
+// order of their keys: what UnmarshalJSON took in shows once its quota is used.
 func (p *Pacer) Snapshot() []State {
 	var states []State
 	for l := range p.all {

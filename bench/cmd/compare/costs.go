@@ -90,7 +90,7 @@ func (r *run) bars(name, title string, all []*series) {
 		b.names, b.values = append(b.names, s.name), append(b.values, v)
 		b.words = append(b.words, fmt.Sprintf("%s, %.0f allocs", nanos(v), s.median(allocs)))
 	}
-	r.picture(name, title, b.draw(title))
+	r.picture(name, title, b.draw(title+" (log scale)"))
 }
 
 func retry(t *testing.T, r *run) {
@@ -131,7 +131,7 @@ func up(_ *testing.T, r *run) {
 		b.names, b.values = append(b.names, u.name), append(b.values, mib)
 		b.words = append(b.words, fmt.Sprintf("%s MiB%s", mebi(mib), ifnot(u.outcome == "whole", ", fails")))
 	}
-	r.picture("upload", "Memory of an upload of 1 GiB", b.draw("Memory of an upload of 1 GiB"))
+	r.picture("upload", "Memory of an upload of 1 GiB", b.draw("Memory of an upload of 1 GiB (log scale)"))
 	best := min(slices.Min(b.values), 1e9)
 	t := table{"", []string{"heap, MiB", "took", "what arrived"}, nil}
 	for _, u := range all {

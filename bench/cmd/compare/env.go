@@ -10,11 +10,14 @@ import (
 )
 
 // header is the head of the page: what was run, on what.
-func header(r *run, loadBefore string) string {
+func header(r *run, parts, loadBefore string) string {
 	var b strings.Builder
 	command := "go run ./cmd/compare"
 	if r.quick {
 		command += " -quick"
+	}
+	if parts != "" {
+		command += " -parts '" + parts + "'"
 	}
 	fmt.Fprintf(&b, "# Benchmarks\n\n"+
 		"What this library and others come to on the same work, in one run. Written by `%s` in `bench/`, which took %v.\n\n",

@@ -78,7 +78,7 @@ func (r *run) all(t *testing.T, chosen *regexp.Regexp) {
 			p.do(t, r)
 		}
 	}
-	head := header(r, loadBefore)
+	head := header(r, chosen.String(), loadBefore)
 	if err := r.save(r.docs, head); err != nil {
 		t.Fatal(err)
 	}

@@ -150,7 +150,7 @@ func (r *run) standing(all []*sim.Cell, figures []figure) {
 
 func throttle(t *testing.T, r *run) {
 	r.printf("## Servers that throttle and do not say how much\n\n" +
-		"Virtual time, in `testing/synctest`: 64 workers, 120 s, medians of 3 seeds that nothing was tuned on (`go run ./cmd/simulate -first 301 -seeds 3`). *eff* is what was accepted over what the server would have accepted, or what the workers would have asked of a server without limits, whichever is less; *rej* is rejected over sent, in percent; *longest* is the longest that a request took from its start to its answer, of which 120 s means that it never came to its turn. sodahttp has `policy.Batch()`. Every client may try as often as it likes; the others are set to exponential waits from 100 ms to 30 s, with jitter where they have it ([sim/rivals.go](../bench/sim/rivals.go)).\n\n" + letters)
+		"Virtual time, in `testing/synctest`: 64 workers, 120 s, medians of 3 seeds that nothing was tuned on (`go run ./cmd/simulate -first 301 -seeds 3`). *eff* is what was accepted over what the server would have accepted, or what the workers would have asked of a server without limits, whichever is less (more than 1 is luck with the latency, and counts as 1); *rej* is rejected over sent, in percent; *longest* is the longest that a request took from its start to its answer, of which 120 s means that it never came to its turn. sodahttp has `policy.Batch()`. Every client may try as often as it likes; the others are set to exponential waits from 100 ms to 30 s, with jitter where they have it ([sim/rivals.go](../bench/sim/rivals.go)).\n\n" + letters)
 	at := r.text.Len()
 	all := r.cells(t, r.options(""), "throttled servers")
 	tail := strings.Clone(r.text.String()[at:])
@@ -166,13 +166,16 @@ func throttle(t *testing.T, r *run) {
 
 const whyNot = `Why:
 
-- eff on buckets: a client that hammers uses up the last percent of the capacity, too, with 11 to 94 % of its requests refused and with some that never come to their turn. What would change it: to ask more often whether there is more, for a refusal each time.
+- eff on buckets: a client that hammers uses up the last percents of the capacity, too, with 2 to 94 % of its requests refused and with some that never come to their turn. What would change it: to ask more often whether there is more, for a refusal each time.
+- eff and longest where nobody is refused (A (300,50) ln, A (1000,100), H): a server without a limit in reach is approached by a slow start.
 - eff with Retry-After and a small bucket: everybody is held for the second that the server asks for, by design: the pause is the quota's. The others let each request wait by itself, and are refused for it.
-- eff with a burst of 1, and D with other people's queries: the limit in flight is found by trial, and a share of the slots that others leave is left free as well. It follows the others' load too slowly.
-- eff and longest at N: refusals that do not depend on the pace are taken for a throttle at first, and until a trial has shown what they are; and each waits out the policy's back-off, which is longer than the others'. This is where a Pacer is weak.
+- eff with a burst of 1: what comes a moment too early is refused, so the pace keeps below the rate, and requests that take unevenly long to get there meet the limit out of step.
+- eff of B and C without Retry-After: the rest of a window that was used up is lost to find out how long it is, and the next is used evenly. longest there: of a window that is used up, those wait for the next who stand behind; the others' own waits mix them, and the last of theirs is luck.
+- eff of D: the limit in flight is found by trial; with other people's queries a share of the slots that others leave is left free as well, and it follows their load too slowly.
+- eff of F: it takes some seconds to learn that there is more again, as that is tested by and by.
+- eff, rej and longest at N: refusals that do not depend on the pace are taken for a throttle at first, and until a trial has shown what they are; and each waits out the policy's back-off, which is longer than the others'. Of what is refused at random, the share is the server's, more or less by chance. This is where a Pacer is weak.
 - Jain's index with ten programs on one quota: each learns its part by itself, and the parts are not equal. What would change it: a Limiter that they share.
-- rej where others are at 0.0: they were slow enough not to be refused, by their own waits.
-- longest: others that never wait in line can be faster by luck; and a server without a limit is approached by a slow start.
+- longest elsewhere: others that never wait in line can be faster by luck.
 
 `
 
@@ -262,6 +265,7 @@ func held(t *testing.T, r *run) {
 		o.Models = `^A \(20,5\)`
 	}
 	r.standing(r.cells(t, o, "held-out servers"), []figure{eff, rej, longest})
+	r.printf("Why: as above.\n\n")
 }
 
 func windows(t *testing.T, r *run) {
@@ -272,6 +276,7 @@ func windows(t *testing.T, r *run) {
 		o.Models = "^B win 1000/60 c80$"
 	}
 	r.standing(r.cells(t, o, "windows for 300 s"), []figure{eff, rej, longest})
+	r.printf("Why: as above.\n\n")
 }
 
 func short(t *testing.T, r *run) {
@@ -296,7 +301,7 @@ func short(t *testing.T, r *run) {
 
 func arrivals(t *testing.T, r *run) {
 	r.progress("outages under a fixed rate")
-	r.printf("### Outages under requests that come at a fixed rate\n\n`go run ./cmd/simulate -arrivals 200 -first 301`: requests come at 200/s, whatever becomes of those before, as people's do. Of the demand of the 30 s, the share that was sent into the outage; how many failed, of how many; and when full speed was back. sodahttp has `policy.Batch()` here, and `policy.Interactive()` in the lines that say so.\n\n```\n")
+	r.printf("### Outages under requests that come at a fixed rate\n\n`go run ./cmd/simulate -arrivals 200 -first 301`: requests come at 200/s, whatever becomes of those before, as people's do. Of the demand of the 30 s, the share that was sent into the outage; how many failed, of how many; and when full speed was back. sodahttp has `policy.Batch()` here, and `policy.Interactive()` in the lines that say so. Where we are not first: full speed comes back with the first answer for those who kept asking, and after up to 2 s for those who sent a probe now and then; and who is interactive gives up after his seconds, as he asked to, where the others go on for as long as it takes.\n\n```\n")
 	sim.Arrivals(t, &r.text, r.options(""), 200)
 	r.printf("```\n\n")
 }
