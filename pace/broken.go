@@ -15,7 +15,9 @@ type fault struct {
 	broken bool          // it refuses everything, and others do not
 	held   bool          // nothing is sent, since it asked for that
 	until  time.Duration // this
+	asked  time.Duration // the Retry-After that was
 	timer  *time.Timer   // until it is sent to again, whatever comes
+	wakes  time.Duration // when that is
 }
 
 // elsewhere is how many have to be accepted of others, that were sent after the
@@ -40,9 +42,9 @@ func (l *line) ownFault(t Ticket, a answer, now time.Duration) bool {
 	} else if now-t.at >= patience && d.limit > 1 {
 		d.limit-- // it was given up
 	}
-	if until := now + l.pauseOf(a); a.asked && until > max(now, d.until) {
-		d.held, d.until = true, until
-		l.wake(d, until-now)
+	if a.asked && a.retryAfter > 0 && !(d.held && a.retryAfter <= d.asked) { // else the same word again
+		d.held, d.until, d.asked = true, now+l.pauseOf(a), a.retryAfter
+		l.wake(d, d.until, now)
 		l.refuseAllLate(now)
 	}
 	return true
@@ -54,7 +56,8 @@ func (l *line) setApart(d *dataset, now time.Duration) {
 		l.caps++
 	}
 	d.broken, d.limit = true, 1
-	l.wake(d, patience)
+	l.shut()
+	l.wake(d, now+patience, now)
 	if l.state == &l.paced && d.baseThen > l.paced.base { // the cuts were for nothing
 		l.paced.set(l, d.baseThen, now)
 		l.paced.climb = l.paced.climbTime()
@@ -76,18 +79,20 @@ func (l *line) rejoin(d *dataset, now time.Duration) {
 	l.tell(Event{Kind: ModeChanged}, now)
 }
 
-// wake has d sent to again after a while: when it may be, as it asked to be left
+// wake has d sent to again at a time: when it may be, as it asked to be left
 // alone, or because an answer that is so late may never come.
-func (l *line) wake(d *dataset, after time.Duration) {
+func (l *line) wake(d *dataset, at, now time.Duration) {
+	d.wakes = at
 	if d.timer != nil {
-		d.timer.Reset(after)
+		d.timer.Reset(at - now)
 		return
 	}
-	d.timer = time.AfterFunc(after, func() {
+	var timer *time.Timer
+	timer = time.AfterFunc(at-now, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if !d.broken {
-			return
+		if d.timer != timer || l.now() < d.wakes {
+			return // it was late, and has been set anew
 		}
 		if !d.held {
 			d.limit = max(d.limit, d.inFlight+1)
@@ -95,4 +100,5 @@ func (l *line) wake(d *dataset, after time.Duration) {
 		d.held = false
 		l.dispatch(l.now())
 	})
+	d.timer = timer
 }

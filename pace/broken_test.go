@@ -59,6 +59,9 @@ func waited(t *testing.T, p *pace.Pacer, k pace.Key) (pace.Ticket, time.Duration
 func TestSetApartAndSilent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, broken, _ := setApart(t, false, 0)
+		if d := p.Snapshot()[0].Datasets; d != nil {
+			t.Errorf("limits %v, want none", d)
+		}
 		late := wait(t, p, broken)
 		silent, _ := waited(t, p, broken)
 		p.Done(late, busy, 0, false) // and so there is one again
@@ -210,4 +213,20 @@ func TestSetApartRefusesWaiters(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 	})
+}
+
+// A Retry-After that comes when another request would be tried anyway is
+// obeyed all the same.
+func TestSetApartAndAskedLate(t *testing.T) {
+	for range 50 {
+		bubble(t, func(t *testing.T) {
+			p, broken, _ := setApart(t, false, 0)
+			probe := wait(t, p, broken)
+			time.Sleep(10 * time.Second) // the patience that there is
+			p.Done(probe, throttled, 30*time.Second, true)
+			if _, d := waited(t, p, broken); d < 30*time.Second {
+				t.Fatalf("the next was sent after %v", d)
+			}
+		})
+	}
 }

@@ -61,7 +61,7 @@ func (l *line) track(name string, t *Ticket) {
 	d.sent = t.seq
 	t.cap, t.n = d, int32(d.inFlight)
 	if d.broken {
-		l.wake(d, patience)
+		l.wake(d, t.at+patience, t.at)
 	}
 }
 

@@ -52,3 +52,29 @@ func TestAccept(t *testing.T) {
 		t.Errorf("the last sent are %v", l.newest)
 	}
 }
+
+// A dataset is set apart whether or not anybody has had to wait so far, and one
+// word said by many is obeyed once.
+func TestSetApartAtOnce(t *testing.T) {
+	l := newLine(&Pacer{}, quota{})
+	l.lock()
+	defer l.mu.Unlock()
+	d := l.addDataset("abcd-1234")
+	d.row, l.newest = downRun-1, [elsewhere]uint64{1, 2, 3}
+	asks := func(s time.Duration, at time.Duration) time.Duration {
+		if !l.ownFault(Ticket{line: l, cap: d, at: at - time.Second}, answer{status: 429, retryAfter: s, asked: true}, at) {
+			t.Error("it is not its own fault")
+		}
+		return d.until
+	}
+	if until := asks(time.Minute, time.Second); until != 61*time.Second || l.word.Load()&gate == 0 || l.caps != 1 {
+		t.Errorf("held until %v, %d limits, gate %v", until, l.caps, l.word.Load()&gate)
+	}
+	if until := asks(time.Minute, 2*time.Second); until != 61*time.Second {
+		t.Errorf("the same word again holds until %v", until)
+	}
+	if until := asks(2*time.Minute, 3*time.Second); until != 123*time.Second {
+		t.Errorf("a longer pause holds until %v", until)
+	}
+	d.timer.Stop()
+}

@@ -30,8 +30,8 @@
 //     takes some dozen refusals, or seconds, and sometimes minutes: of two
 //     minutes' work, a fifth is lost if it refuses one in a hundred, two fifths
 //     if it is one in twenty, and three quarters of one in five; with a limit
-//     besides, half of one in fifty and four fifths of one in five. More than
-//     two thirds refused is no trial worth.
+//     besides, half of it at one in fifty and two thirds to four fifths at one
+//     in five. More than two thirds refused is no trial worth.
 //   - A window without a Retry-After is learned by losing the rest of it, and
 //     then used evenly: a job of a few windows takes longer than it might.
 //   - Many programs that share a quota without sharing a Pacer get unequal

@@ -43,14 +43,15 @@ const (
 	sinkCuts  = 3  // that contradict what went through before, which raises one too, and twice as many after each,
 	mostSink  = 4  // so often: 48
 
-	trialRounds = 2           // each faster: others may share the quota, and one of many makes little difference
-	trialFactor = 4           // times as fast as before
-	trialFaster = 1.5         // times as fast as before, the sends of a round have to be in fact
-	trialBad    = 8           // rejects that a round takes if the pace is not to blame: enough to know a small share by
-	trialExcess = 5           // rejects more than that end it
-	leastTaken  = 0.7         // of what was accepted before: less says that the pace is to blame
-	trialLeast  = 6           // per second: less may be a limit that a trial hurts more than it can gain,
-	slowTrial   = time.Minute // so that there is one so long after another only
+	trialRounds = 2               // each faster: others may share the quota, and one of many makes little difference
+	trialFactor = 4               // times as fast as before
+	trialFaster = 1.5             // times as fast as before, the sends of a round have to be in fact
+	trialBad    = 8               // rejects that a round takes if the pace is not to blame: enough to know a small share by
+	trialExcess = 5               // rejects more than that end it
+	leastTaken  = 0.7             // of what was accepted before: less says that the pace is to blame
+	trialLeast  = 6               // per second: less may be a limit that a trial hurts more than it can gain,
+	longAgo     = 5 * time.Minute // after a trial in vain, a pace that has sunk is tried like the first: it may be so low that rejects hardly come
+	slowTrial   = time.Minute     // so that there is one so long after another only
 
 	leastOwn    = 0.001            // less is not worth a reckoning
 	ownMargin   = 0.08             // above its own share, and no more than as much again, rejects count,
@@ -88,7 +89,7 @@ func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
 		d.conclude(l, false, now)
 	case d.trial > 0 && d.tried.n >= d.need:
 		same := 1-d.tried.of() >= leastTaken*(1-own)
-		if d.reached(now) < trialFaster*l.paced.base {
+		if d.reached(t.at) < trialFaster*l.paced.base {
 			d.end(l, l.paced.base, now) // callers who wait to retry, or few, show nothing
 		} else if d.trial--; same && d.trial > 0 {
 			d.round(l, now)
@@ -135,8 +136,8 @@ func (d *doubt) excuses(t Ticket) bool {
 func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
 	d.evidence.cut(cur, low, agrees)
 	vain, sunk := min(d.failed, mostOften), min(d.failed, mostSink)
-	if now-d.ended >= slowTrial<<vain { // so long ago that a new one is due
-		vain, sunk = 0, 0
+	if now-d.ended >= longAgo {
+		sunk = 0
 	}
 	switch {
 	case l.paced.pause > 0 || d.bunched():
@@ -147,7 +148,7 @@ func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
 		if d.cuts >= 2*doubtCuts<<vain {
 			d.evidence = evidence{}
 		}
-	case d.low.n >= lowSends && (l.paced.base >= trialLeast || now-d.ended >= slowTrial<<min(d.failed, mostOften)):
+	case d.low.n >= lowSends && (l.paced.base >= trialLeast || now-d.ended >= slowTrial<<vain):
 		d.try(l, d.low, l.paced.base, now)
 	}
 }
@@ -195,8 +196,9 @@ func (d *doubt) end(l *line, base float64, now time.Duration) {
 	l.paced.set(l, base, now)
 }
 
-// reached returns how fast the sends of this round of a trial have been.
-func (d *doubt) reached(now time.Duration) float64 { return d.tried.n / (now - d.began).Seconds() }
+// reached returns how fast the sends of this round of a trial have been, up to
+// some time.
+func (d *doubt) reached(at time.Duration) float64 { return d.tried.n / (at - d.began).Seconds() }
 
 // expected returns the share of rejects that the server is thought to have of
 // its own: none if it is not known, and in a trial what that is compared with.

@@ -35,6 +35,7 @@ const (
 	oddShare = 4   // one cut in so many is enough at the lower end,
 	lowBad   = 6   // if so many sends were rejected there,
 	driven   = 1.4 // times the base has gone through: a limit whose callers are many stays where it is
+	muchBad  = 0.3 // refused, or more: so little goes through in a row that it shows no rate
 	lowSends = 40  // of so many: less may be what a limit rejects while it is being learned
 
 	shownSends  = 4    // that show a rate if they went through
@@ -90,9 +91,10 @@ func (e *evidence) cut(pace float64, low, agrees bool) {
 }
 
 // isOdd reports whether enough was rejected at the lower ends of climbs, and
-// has driven base down by it.
+// has driven base down by it, as far as can be told.
 func (e *evidence) isOdd(base float64) bool {
-	return e.odd*oddShare >= e.cuts && e.low.bad >= lowBad && e.low.of() <= mostOwn && e.shown >= driven*base
+	return e.odd*oddShare >= e.cuts && e.low.bad >= lowBad && e.low.of() <= mostOwn &&
+		(e.shown >= driven*base || e.low.of() >= muchBad)
 }
 
 // sank reports whether so many cuts contradict what went through before.

@@ -82,29 +82,37 @@ func TestSank(t *testing.T) {
 }
 
 // Refusals at the lower ends of climbs raise a doubt if they have driven the
-// pace below what went through, and after trials in vain only if there are far
-// more, or if the last was long ago.
+// pace below what went through, or are too many to tell. After trials in vain
+// it takes more, and as few as at first if it has sunk and the last was long ago.
 func TestDoubtIsDue(t *testing.T) {
 	for _, c := range []struct {
 		shown  float64
+		bad    float64 // of 60 at the lower ends
+		cuts   int     // before this one; those far below shown have sunk
 		failed int
 		ago    time.Duration
 		want   bool
 	}{
-		{20, 0, time.Second, true},
-		{13, 0, time.Second, false},
-		{20, 1, time.Second, false},
-		{20, 1, 2 * time.Minute, true},
-		{20, 4, 2 * time.Minute, false},
-		{20, 4, 4 * time.Minute, true},
+		{20, 10, 11, 0, time.Second, true},
+		{13, 10, 11, 0, time.Second, false},
+		{13, 20, 11, 0, time.Second, true},
+		{20, 10, 11, 1, time.Second, false},
+		{20, 10, 11, 1, time.Hour, false},
+		{200, 10, 2, 0, time.Second, true},
+		{200, 10, 2, 1, time.Minute, false},
+		{200, 10, 2, 4, 5 * time.Minute, true},
+		{40, 10, 2, 4, 5 * time.Minute, false},
 	} {
-		now := time.Hour
+		now := 2 * time.Hour
 		l := newLine(&Pacer{}, quota{})
 		l.lock()
 		l.paced.begin(l, 10, now)
 		l.state = &l.paced
 		l.doubt = doubt{failed: c.failed, ended: now - c.ago}
-		l.doubt.evidence = evidence{low: share{60, 10}, all: share{90, 12}, cuts: 11, odd: 11, shown: c.shown}
+		l.doubt.evidence = evidence{low: share{60, c.bad}, all: share{90, 12}, cuts: c.cuts, odd: c.cuts, shown: c.shown}
+		if c.shown > 100 {
+			l.doubt.sunk = c.cuts
+		}
 		l.doubt.cut(l, 10, true, false, now)
 		if got := l.doubt.trial > 0; got != c.want {
 			t.Errorf("%+v: a trial %v", c, got)
@@ -114,6 +122,7 @@ func TestDoubtIsDue(t *testing.T) {
 
 // A trial that came no faster than before shows nothing, whatever was rejected.
 func TestTrialNotReached(t *testing.T) {
+	const trip = 5 * time.Second // which is none of the time that sending took
 	for gap, want := range map[time.Duration]bool{200 * time.Millisecond: false, 15 * time.Millisecond: true} {
 		now := time.Hour
 		l := newLine(&Pacer{}, quota{})
@@ -121,15 +130,21 @@ func TestTrialNotReached(t *testing.T) {
 		l.paced.begin(l, 10, now)
 		l.state = &l.paced
 		l.doubt.try(l, share{100, 20}, 10, now)
-		for i := range uint64(200) {
-			bad := 0.0
-			if i%5 == 0 {
-				bad = 1
-			}
+		var flight []Ticket
+		for range 1000 {
 			now += gap
-			l.doubt.settled(l, Ticket{line: l, seq: i + 1, pace: 40}, bad, now)
+			seq, _ := l.enter()
+			flight = append(flight, Ticket{line: l, seq: seq, pace: 40, at: now})
+			if t := flight[0]; t.at+trip <= now {
+				flight = flight[1:]
+				bad := 0.0
+				if t.seq%5 == 0 {
+					bad = 1
+				}
+				l.doubt.settled(l, t, bad, now)
+			}
 		}
-		if own := l.doubt.own.n > 0; own != want || l.doubt.failed != 0 || l.doubt.trial != 0 {
+		if own := l.doubt.lasts > 0; own != want || l.doubt.failed != 0 || l.doubt.trial != 0 {
 			t.Errorf("one in %v: %+v, its own share believed: want %v", gap, l.doubt, want)
 		}
 	}

@@ -69,8 +69,8 @@ func (t Ticket) Held() bool {
 	}
 	l.lock()
 	defer l.mu.Unlock()
-	isProbe := l.closed.probing && l.closed.probe == t.seq
-	return l.now() < l.resume || l.state == &l.closed && !isProbe
+	isProbe := t.seq > l.cutSeq // one may have followed it meanwhile
+	return l.now() < l.resume || l.state == &l.closed && !isProbe || t.cap != nil && t.cap.held
 }
 
 // Sent returns when the send was allowed; the zero time if it never was.

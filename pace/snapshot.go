@@ -112,13 +112,16 @@ func (l *line) limits() map[string]int {
 	if l.caps == 0 {
 		return nil
 	}
-	m := map[string]int{}
+	var m map[string]int
 	for name, d := range l.datasets {
 		limit := d.limit
 		if d.broken {
 			limit = d.before
 		}
 		if limit > 0 {
+			if m == nil {
+				m = map[string]int{}
+			}
 			m[name] = limit
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/sodahttp/sodahttp/classify"
 	"github.com/sodahttp/sodahttp/pace"
 	"github.com/sodahttp/sodahttp/policy"
 	"github.com/sodahttp/sodahttp/transport"
@@ -133,4 +134,75 @@ func TestSlowLimitNearby(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSlowLimiterAfterAnOutage: probes that wait for the Limiter while others
+// follow them go all the same, or none ever would.
+func TestSlowLimiterAfterAnOutage(t *testing.T) {
+	for _, every := range []time.Duration{3 * time.Second, 12 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			var mu sync.Mutex
+			answered := 0
+			base := baseFunc(func(*http.Request) (*http.Response, error) {
+				time.Sleep(50 * time.Millisecond)
+				if at := time.Since(begin); at > 20*time.Second && at < 2*time.Minute {
+					return answer(503, ""), nil
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				answered++
+				return answer(200, ""), nil
+			})
+			rt := &transport.Transport{Base: base, Pacer: new(pace.Pacer), Limiter: rate.NewLimiter(rate.Every(every), 1), Policy: policy.Batch()}
+			ctx, cancel := context.WithTimeout(t.Context(), 22*time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			for range 5 {
+				wg.Go(func() {
+					for ctx.Err() == nil {
+						if _, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil).WithContext(ctx)); err != nil {
+							time.Sleep(time.Second)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if want := int(18 * time.Minute / every); answered < want {
+				t.Errorf("%d were answered in 20 minutes of one each %v, want %d", answered, every, want)
+			}
+		})
+	}
+}
+
+// naps is a Limiter that takes so long.
+type naps time.Duration
+
+func (n naps) ReserveN(time.Time, int) *rate.Reservation { return nil }
+func (n naps) Wait(context.Context) error                { time.Sleep(time.Duration(n)); return nil }
+
+// TestLimiterLongerThanMaxElapsed: what a user's Limiter takes before a first
+// attempt does not count, even if there is a pause when it is over.
+func TestLimiterLongerThanMaxElapsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pacer := new(pace.Pacer)
+		rt := &transport.Transport{Base: answers(answer(200, "")), Pacer: pacer, Limiter: naps(3 * time.Minute)}
+		go func() {
+			time.Sleep(3*time.Minute - 500*time.Millisecond)
+			req := newRequest(t, "GET", "http://data.test/", nil)
+			ticket, err := pacer.WaitFor(t.Context(), req, false)
+			if err != nil {
+				t.Error(err)
+			}
+			pacer.Done(ticket, classify.Of(req, answer(429, ""), nil), time.Second, true)
+		}()
+		begin := time.Now()
+		resp, err := rt.RoundTrip(newRequest(t, "GET", "http://data.test/", nil))
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatalf("got %v, %v", resp, err)
+		}
+		if d := time.Since(begin); d < 6*time.Minute {
+			t.Errorf("sent after %v, in the pause", d)
+		}
+	})
 }

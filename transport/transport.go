@@ -196,33 +196,21 @@ func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *p
 	*pass = admission{refused: true}
 	defer func() {
 		if pass.refused { // or a hook or the Limiter has panicked
-			t.pacer().Abandon(pass.ticket)
 			closeBody(req)
+			t.pacer().Abandon(pass.ticket)
 		}
 	}()
-	ctx, now := req.Context(), time.Now()
-	deadline, _ := ctx.Deadline()
-	within := ctx
-	if left, bound := run.Left(now, deadline); bound != "" {
-		var cancel context.CancelFunc
-		within, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
-		defer cancel()
-	}
-	if again {
-		ctx = within
-	}
+	now := time.Now()
 	for retry := again; ; retry = true {
-		if pass.ticket, err = t.pacer().WaitFor(within, req, retry); err != nil || t.Limiter == nil {
-			break
-		}
-		err = t.queue.Wait(ctx, t.Limiter)
-		pass.ticket = pass.ticket.Delayed()
-		if err != nil || !pass.ticket.Held() {
+		if err = t.pass(req, again, retry, pass, run); err != nil || t.Limiter == nil || !pass.ticket.Held() {
 			break
 		}
 		held := pass.ticket // the Pacer has learned meanwhile that it must not go
 		pass.ticket = pace.Ticket{}
 		t.pacer().Abandon(held)
+		if !again {
+			run = t.policyOf(req).Start(req, time.Now()) // what the Limiter took is none of its time
+		}
 	}
 	if queued := time.Since(now); queued >= leastQueued {
 		pass.queued = queued
@@ -232,6 +220,27 @@ func (t *Transport) admit(req *http.Request, again bool, pass *admission, run *p
 	}
 	pass.refused = false
 	return nil
+}
+
+// pass waits for the Pacer, and then for the Limiter.
+func (t *Transport) pass(req *http.Request, again, retry bool, pass *admission, run *policy.Run) (err error) {
+	ctx := req.Context()
+	deadline, _ := ctx.Deadline()
+	within := ctx
+	if left, bound := run.Left(time.Now(), deadline); bound != "" {
+		var cancel context.CancelFunc
+		within, cancel = context.WithTimeoutCause(ctx, left, errors.New("the wait would outlast "+bound))
+		defer cancel()
+	}
+	if pass.ticket, err = t.pacer().WaitFor(within, req, retry); err != nil || t.Limiter == nil {
+		return err
+	}
+	if again {
+		ctx = within
+	}
+	err = t.queue.Wait(ctx, t.Limiter)
+	pass.ticket = pass.ticket.Delayed()
+	return err
 }
 
 // leastQueued is the least time that counts as having been held back: less is
