@@ -27,6 +27,15 @@ func Example_options() {
 	// Output:
 }
 
+// Downloads that are whole, and uploads that can be sent again. The README shows
+// the same.
+func Example_bodies() {
+	rt := new(transport.Transport)
+	client := &http.Client{Transport: &transport.Resume{Base: &transport.Spool{Base: rt}}}
+	client.CloseIdleConnections()
+	// Output:
+}
+
 // A Pacer that begins with what the last run has learned. The README shows the
 // same.
 func Example_pacer() {

@@ -21,7 +21,7 @@ func readme(t *testing.T) string {
 // compiler sees.
 func TestReadmePrograms(t *testing.T) {
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
-	files := []string{"examples/get/main.go", "options_example_test.go", "job_example_test.go", "options_example_test.go", "options_example_test.go", "options_example_test.go"}
+	files := []string{"examples/get/main.go", "options_example_test.go", "job_example_test.go", "options_example_test.go", "options_example_test.go", "options_example_test.go", "options_example_test.go"}
 	if len(blocks) != len(files) {
 		t.Fatalf("found %d Go blocks in the README, want %d", len(blocks), len(files))
 	}
