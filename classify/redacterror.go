@@ -167,7 +167,9 @@ func redactWord(word string) string {
 		for from > 0 && isSchemeByte(word[from-1]) {
 			from--
 		}
-		return redactWord(word[:from]) + redactURL(word[from:]) + tail
+		if !inQuery(word[:from]) {
+			return redactWord(word[:from]) + redactURL(word[from:]) + tail
+		}
 	}
 	path, query, ok := strings.Cut(word, "?")
 	if ok && (strings.Contains(query, "=") || query != "" && strings.Contains(path, "/")) {
@@ -177,10 +179,7 @@ func redactWord(word string) string {
 		return redactQuery(word) + tail
 	}
 	for _, name := range secretParams {
-		in := word
-		if name != "code" { // which is a common word: statusCode=500
-			in = strings.ToLower(word)
-		}
+		in := folded(word, name)
 		if strings.Contains(in, name+"=") {
 			return redactQuery(word) + tail
 		}
@@ -189,6 +188,28 @@ func redactWord(word string) string {
 		}
 	}
 	return redactUserinfo(hideTicket(word)) + tail
+}
+
+// inQuery reports whether what follows before is the value of a parameter, or
+// part of it, even if it looks like the scheme of a URL.
+func inQuery(before string) bool {
+	if strings.ContainsAny(before, "?&") {
+		return strings.Contains(before, "=")
+	}
+	for _, name := range secretParams {
+		if strings.Contains(folded(before, name), name+"=") {
+			return true
+		}
+	}
+	return false
+}
+
+// folded returns word as it is searched for a secret parameter.
+func folded(word, name string) string {
+	if name == "code" { // which is a common word: statusCode=500
+		return word
+	}
+	return strings.ToLower(word)
 }
 
 // redactUserinfo hides what stands before an @ of a URL without a scheme.

@@ -32,6 +32,10 @@ func TestRedactError(t *testing.T) {
 		{"a URL with nothing to hide", &url.Error{Op: "Get", URL: "http://x.gov/a", Err: io.EOF}, `Get "http://x.gov/a": EOF`},
 		{"no URL", &url.Error{Op: "Get", Err: io.EOF}, `Get "": EOF`},
 		{"a URL in a text", fmt.Errorf("asking %s: refused", at), "asking https://x.gov/a.json?$limit=5&$$app_token=***: refused"},
+		{"a value like a scheme", errors.New("asking /a?0=" + token + "://"), "asking /a?0=***"},
+		{"and without a path", errors.New("with a=1&t=" + token + "://x"), "with a=***&t=***"},
+		{"and alone", errors.New("with $$App_Token=" + token + "://x"), "with $$App_Token=***"},
+		{"a URL behind a word", errors.New("url=https://x.gov/a?t=" + token), "url=https://x.gov/a?t=***"},
 		{"a fragment", errors.New("asking https://x.gov/#" + token), "asking https://x.gov/"},
 		{"at a sentence's end", errors.New("asked (https://x.gov/?$limit=1&t=" + token + "). Sorry"), "asked (https://x.gov/?$limit=1&t=***. Sorry"},
 		{"a text that is none to parse", errors.New("bad https://x.gov/%zz?" + token), "bad ***"},
@@ -242,6 +246,7 @@ func TestRepeatedCredentialsInOddForms(t *testing.T) {
 func FuzzRedactError(f *testing.F) {
 	f.Add("https://x.gov/", "$limit=5&", "$$app_token", "&a=b")
 	f.Add("/resource", "", "ticket", "'")
+	f.Add("0", "", "0", "://")
 	f.Add("https://x.gov:80/a?b=c:", ":", "(", ").")
 	f.Fuzz(func(t *testing.T, at, before, name, after string) {
 		if strings.ContainsAny(before+name, "\"`<> #") || strings.Contains(at+before+name+after, token) || len(before)+len(name) == 0 {
