@@ -13,8 +13,7 @@ type fault struct {
 	before   int     // and the dataset's limit; 0 if it had none
 
 	broken bool          // it refuses everything, and others do not
-	held   bool          // nothing is sent, since it asked for that
-	until  time.Duration // this
+	held   bool          // nothing is sent until wakes, since it asked for that
 	asked  time.Duration // the Retry-After that was
 	timer  *time.Timer   // until it is sent to again, whatever comes
 	wakes  time.Duration // when that is
@@ -43,8 +42,8 @@ func (l *line) ownFault(t Ticket, a answer, now time.Duration) bool {
 		d.limit-- // it was given up
 	}
 	if a.asked && a.retryAfter > 0 && !(d.held && a.retryAfter <= d.asked) { // else the same word again
-		d.held, d.until, d.asked = true, now+l.pauseOf(a), a.retryAfter
-		l.wake(d, d.until, now)
+		d.held, d.asked = true, a.retryAfter
+		l.wake(d, now+l.pauseOf(a), now)
 		l.refuseAllLate(now)
 	}
 	return true
@@ -69,13 +68,12 @@ func (l *line) setApart(d *dataset, now time.Duration) {
 // good as before.
 func (l *line) rejoin(d *dataset, now time.Duration) {
 	d.timer.Stop()
+	belief := 1.0
 	if d.before == 0 {
+		belief = 0
 		l.caps--
 	}
-	*d = dataset{inFlight: d.inFlight, sent: d.sent, doubts: d.doubts, limit: d.before, needed: d.before, belief: 1}
-	if d.limit == 0 {
-		d.belief = 0
-	}
+	*d = dataset{inFlight: d.inFlight, sent: d.sent, doubts: d.doubts, limit: d.before, needed: d.before, belief: belief}
 	l.tell(Event{Kind: ModeChanged}, now)
 }
 

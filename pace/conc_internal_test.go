@@ -65,7 +65,7 @@ func TestSetApartAtOnce(t *testing.T) {
 		if !l.ownFault(Ticket{line: l, cap: d, at: at - time.Second}, answer{status: 429, retryAfter: s, asked: true}, at) {
 			t.Error("it is not its own fault")
 		}
-		return d.until
+		return d.wakes
 	}
 	if until := asks(time.Minute, time.Second); until != 61*time.Second || l.word.Load()&gate == 0 || l.caps != 1 {
 		t.Errorf("held until %v, %d limits, gate %v", until, l.caps, l.word.Load()&gate)

@@ -112,18 +112,18 @@ func (l *line) limits() map[string]int {
 	if l.caps == 0 {
 		return nil
 	}
-	var m map[string]int
+	m := map[string]int{}
 	for name, d := range l.datasets {
 		limit := d.limit
 		if d.broken {
 			limit = d.before
 		}
 		if limit > 0 {
-			if m == nil {
-				m = map[string]int{}
-			}
 			m[name] = limit
 		}
+	}
+	if len(m) == 0 { // all that there are belong to datasets that are set apart
+		return nil
 	}
 	return m
 }

@@ -20,7 +20,7 @@ func (p *Pacer) Turn(k Key) time.Duration {
 func (l *line) turnBehind(n *lane, ahead int, now time.Duration) time.Duration {
 	turn := max(now, l.resume, l.state.turnKnown())
 	if d := n.dataset; d != nil && d.held {
-		turn = max(turn, d.until)
+		turn = max(turn, d.wakes)
 	}
 	if r := l.state.rate(now); r > 0 {
 		turn += seconds(float64(ahead) / r)
