@@ -22,6 +22,7 @@ type paced struct {
 	noise  float64       // between one cut's pace and the next, as a share of it, smoothed
 	trust  float64       // how well base has been confirmed, in [minTrust, 1]
 	climb  time.Duration // time spent at the pace since the last cut
+	began  time.Duration // what it began at
 	sentAt time.Duration // the last send, or the end of a pause after it
 	ramp   float64       // what is sent per round trip while the pace is new; 0 when over
 	pause  time.Duration // the server's Retry-After, as last asked; 0 if it does not ask
@@ -36,6 +37,7 @@ type paced struct {
 	first   mark    // the first reject of all, which shows what the server had saved up
 	before  float64 // good sends before the flight that met it, if that was told to wait: then the limit is no number in flight
 	saved   float64 // the burst that this makes
+	past    rise    // the one before the last cut that was not one of several
 	marks   [16]mark
 	marked  int
 	begun   bool // the first of the marks is no reject
@@ -101,7 +103,7 @@ func (s *paced) set(l *line, base float64, now time.Duration) {
 		base = s.base // measured in no time at all
 	}
 	s.base = max(base, slowest)
-	s.climb = 0
+	s.climb, s.began = 0, 0
 	s.sentAt = now
 	l.cutAt, l.cutSeq = now, l.sent()
 	s.drop(l, now)
@@ -113,17 +115,7 @@ func (s *paced) set(l *line, base float64, now time.Duration) {
 func (*paced) mode() Mode { return Paced }
 
 // rate returns the pace at this moment of the climb.
-func (s *paced) rate(time.Duration) float64 {
-	whole := s.climbTime().Seconds()
-	up := s.climb.Seconds()
-	linear := s.linear().Seconds()
-	r := s.base * (1 - s.step() + 2*s.step()*min(up, linear)/whole)
-	if up > linear {
-		doublings, _ := s.doublings()
-		r *= math.Exp2(doublings)
-	}
-	return min(r, fastest)
-}
+func (s *paced) rate(time.Duration) float64 { return s.rise(never).at(s.climb.Seconds()) }
 
 // step returns how far from base the pace goes: it needs no more room than the
 // measurements' noise.
@@ -156,28 +148,6 @@ func (s *paced) doubleTime() (first, last float64) {
 		return calmer * first, calmer * last
 	}
 	return first, last
-}
-
-// doublings returns how often the pace has doubled since the end of the climb,
-// and how often it would in a second: slowly at first, since the rate may be
-// near, from half a doubling time on evenly, and after it has doubled once in
-// so many sends, which come ever faster.
-func (s *paced) doublings() (n, perSecond float64) {
-	first, last := s.doubleTime()
-	past := (s.climb - s.linear()).Seconds() / first
-	switch {
-	case past < 0.5:
-		return past * past, 2 * past / first
-	case past < 1.25:
-		return past - 0.25, 1 / first
-	}
-	past -= 1.25
-	left := 1 - math.Ln2*past // of the time that a doubling takes
-	if least := last / first; left < least {
-		even := past - (1-least)/math.Ln2 // since the growth became even
-		return 1 - math.Log2(least) + even/least, 1 / last
-	}
-	return 1 - math.Log2(left), 1 / (left * first)
 }
 
 // turn reserves a token for the head, whoever that is when the time comes.
@@ -295,6 +265,9 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 		agree bool
 		again = !s.rest && t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)) // the last cut was not deep enough
 	)
+	if !again {
+		s.correct()
+	}
 	switch {
 	case again:
 		base, guess = s.further(l, cur, m)
@@ -325,6 +298,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	}
 	if guess { // a guess is not worth a slow climb
 		s.climb = s.climbTime()
+		s.began = s.climb
 	}
 }
 
@@ -347,20 +321,12 @@ func (s *paced) confirm(cur float64) bool {
 	return agree && !sinks
 }
 
-// between returns the base after a climb. Past the end of the climb the server
-// had saved up what it can, and the overshoot has eaten it. On the climb, it is
-// the middle of the mean pace since the last cut and the present one, if they
-// are near each other: if the server saves up a lot, the mean is its rate, if
-// nothing, the present pace is.
+// between returns the base after a climb: the rate that the pace has passed on
+// it. What was accepted since the last cut cannot be more than that.
 func (s *paced) between(cur float64, m mark) float64 {
-	took, mean := s.sinceCut(m)
-	if s.climb > s.linear() {
-		return min(max(cur-s.overshoot(cur), mean), cur)
-	}
-	if took >= meanSends && mean > meanNear*cur && mean < cur {
-		return (mean + cur) / 2
-	}
-	return cur
+	_, mean := s.sinceCut(m)
+	s.past = s.rise(m.at)
+	return min(max(s.past.passed(0, s.burst(cur)), mean), cur)
 }
 
 // sinceCut returns what was accepted between the last cut and m, and how much of
@@ -380,10 +346,13 @@ func (s *paced) burst(r float64) float64 {
 	return max(s.first.good-min(r*s.first.at.Seconds(), s.before)-1, 0)
 }
 
-// overshoot returns how far the pace is above the rate when it has eaten a
-// burst on its way up from there.
-func (s *paced) overshoot(cur float64) float64 {
-	return math.Sqrt(2 * s.burst(cur) * s.slope())
+// correct takes the burst for larger if more cuts than one were needed after
+// the last rise: it is what that has eaten.
+func (s *paced) correct() {
+	if p := s.past; p.base > 0 && s.again > 0 && s.saved >= 0 && p.base <= s.base {
+		s.saved = max(s.saved, p.eaten(s.base))
+	}
+	s.past = rise{}
 }
 
 // afterRest returns the base after the first reject since a pause, in which
@@ -394,29 +363,15 @@ func (s *paced) overshoot(cur float64) float64 {
 func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
 	least := min(max(m.good-s.cut().good, 1)/(m.at-s.cut().at).Seconds(), cur)
 	burst := s.burst((least + cur) / 2)
-	slope := s.slope()
-	overshoot := math.Sqrt(2 * burst * slope)
-	took, since := m.good-s.rested.good, max(m.at-s.rested.at, leastTime).Seconds()
+	took := m.good - s.rested.good
 	if s.rested.at < s.cut().at || cur > near*least && took < burst+provenSends {
 		return math.Sqrt(least * cur), cur > 2*least
 	}
-	if overshoot/slope > since {
-		return min(max((took-burst)/since, least), cur), false
-	}
-	base = max(cur-overshoot, least)
+	base = min(max(s.rise(m.at).passed(burst, burst), least), cur)
 	if base < near*s.base && s.base < near*base {
 		base = math.Sqrt(base * s.base)
 	}
 	return base, false
-}
-
-// slope returns how fast the pace grows, in sends per second, per second.
-func (s *paced) slope() float64 {
-	if s.climb > s.linear() {
-		_, perSecond := s.doublings()
-		return s.rate(0) * math.Ln2 * perSecond
-	}
-	return s.base * 2 * s.step() / s.climbTime().Seconds()
 }
 
 // further returns the base after a cut that was not deep enough: what the
