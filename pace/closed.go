@@ -24,18 +24,19 @@ type closed struct {
 }
 
 const (
-	downRun       = 4                // rejects in a row, with nothing good between
-	downSends     = 4                // that span what would have been so many sends
-	maxInterval   = 2 * time.Second  // between probes: full speed comes back within 3 s
-	windowShare   = 0.04             // of the time that 429s have closed it already: a window that long is not over in a moment
-	patience      = 10 * time.Second // with a probe that is not answered: it may be a long export; half as much with the next
-	probeJitter   = 0.15             // so that many processes do not probe in step
-	shortClose    = 3 * time.Second  // a pause by 429 that is shorter does not show a window
-	fewSends      = 50               // between re-openings: too few to show a rate
-	almost        = 0.7              // of the pace before is kept then
-	longestWindow = 90 * time.Second // that the pace is held for, so as not to burst into a fresh one
-	leastTime     = time.Millisecond // that a rate is measured over
-	afterFlight   = 4                // in flight at first when an outage is over
+	downRun       = 4                       // rejects in a row, with nothing good between
+	downSends     = 4                       // that span what would have been so many sends
+	maxInterval   = 2 * time.Second         // between probes: full speed comes back within 3 s
+	windowProbes  = 2700 * time.Millisecond // if it was 429 that closed it: a window is no outage, and ends when it ends
+	windowShare   = 0.04                    // of the time that 429s have closed it already: a window that long is not over in a moment
+	patience      = 10 * time.Second        // with a probe that is not answered: it may be a long export; half as much with the next
+	probeJitter   = 0.15                    // so that many processes do not probe in step
+	shortClose    = 3 * time.Second         // a pause by 429 that is shorter does not show a window
+	fewSends      = 50                      // between re-openings: too few to show a rate
+	almost        = 0.7                     // of the pace before is kept then
+	longestWindow = 90 * time.Second        // that the pace is held for, so as not to burst into a fresh one
+	leastTime     = time.Millisecond        // that a rate is measured over
+	afterFlight   = 4                       // in flight at first when an outage is over
 )
 
 // A run is rejects and failures in a row, in the order of sending.
@@ -96,7 +97,7 @@ func (s *closed) wait(now time.Duration) {
 	s.next = now + time.Duration(float64(s.interval)*(1+probeJitter*(2*rand.Float64()-1)))
 	longest := maxInterval
 	if s.throttle {
-		longest = max(longest, time.Duration(windowShare*float64(now-s.at)))
+		longest = max(windowProbes, time.Duration(windowShare*float64(now-s.at)))
 	}
 	s.interval = min(2*s.interval, longest)
 }

@@ -83,7 +83,7 @@ func TestSlowAnswersDoNotHold(t *testing.T) {
 		begin := time.Now()
 		for i := range 200 {
 			wait(t, &p, k)
-			rounds := bits.Len(uint(i / 6)) // six at once, and twice as many after each wait
+			rounds := bits.Len(uint(i / 4)) // four at once, and twice as many after each wait
 			if d := time.Since(begin); d != time.Duration(rounds)*500*time.Millisecond {
 				t.Fatalf("number %d was sent after %v", i+1, d)
 			}

@@ -16,7 +16,7 @@ func TestFlightSettles(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
-		tickets := waits(t, &p, k, 6)
+		tickets := waits(t, &p, k, 4)
 		var more atomic.Int32
 		for range 10 {
 			go func() {
@@ -25,7 +25,7 @@ func TestFlightSettles(t *testing.T) {
 			}()
 		}
 		time.Sleep(80 * time.Millisecond)
-		for _, ticket := range tickets[:5] {
+		for _, ticket := range tickets[:3] {
 			p.Done(ticket, good, 0, false)
 		}
 		time.Sleep(9 * time.Millisecond) // 10 is an eighth of the round trip
@@ -38,7 +38,7 @@ func TestFlightSettles(t *testing.T) {
 		if n := more.Load(); n == 0 {
 			t.Error("nobody was sent when it had")
 		}
-		p.Done(tickets[5], good, 0, false)
+		p.Done(tickets[3], good, 0, false)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if n := more.Load(); n != 10 {
@@ -53,8 +53,8 @@ func TestFirstGuess(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var p pace.Pacer
 		k := key(t, "a.example")
-		throttle(t, &p, k, 6)
-		if got := rateNow(&p); got < 25 || got > 35 { // half of six in 100 ms, a step less
+		throttle(t, &p, k, 4)
+		if got := rateNow(&p); got < 16 || got > 24 { // half of four in 100 ms, a step less
 			t.Errorf("the first guess is %v/s", got)
 		}
 	})

@@ -21,7 +21,7 @@ type open struct {
 
 // firstFlight is what may be in flight at first. A dataset that takes fifteen
 // queries at once must not be met by sixty-four.
-const firstFlight = 6
+const firstFlight = 4
 
 // slowAnswer is how long somebody waits for answers before what is allowed
 // doubles without them. Most are quicker, and so it leaves a slow start as it is.
@@ -94,13 +94,15 @@ func (s *open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	l.shut()
 	inFlight := max(float64(max(l.inFlight()+1, int(t.n)))/2, 1) // one at a time is no haste
 	l.paced.begin(l, inFlight/min(l.trip.mean, longTrip).Seconds(), now)
-	*l.paced.cut(), l.paced.begun = mark{t.at, l.good(t), t.seq}, false
+	*l.paced.cut(), l.paced.begun = mark{at: t.at, good: l.good(t), seq: t.seq}, false
 	l.paced.wall.hit(a, l.good(t))
 	if a.asked {
 		l.paced.pause, l.paced.before = a.retryAfter, float64(s.before)
 		if t.seq > s.flight {
 			l.paced.before = float64(s.flight)
 		}
+		l.paced.climb = l.paced.climbTime()
+		l.paced.began = l.paced.climb
 	}
 	l.enterState(&l.paced, now)
 	l.hold(a, true, now)

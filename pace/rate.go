@@ -83,17 +83,19 @@ const (
 
 // begin takes base to be the rate.
 func (s *paced) begin(l *line, base float64, now time.Duration) {
+	guessed := base
 	if s.lim == nil {
 		s.lim = rate.NewLimiter(rate.Limit(base), 1)
 		s.trust = minTrust
 		s.saved = -1
 		s.before = math.Inf(1)
 		s.noise = mostStep
+		guessed = 0 // no measurement can agree with a guess
 	}
 	s.ramp, s.rest = 1, false
 	s.marked, s.begun = 0, true
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
-	s.cutPace = base
+	s.cutPace = guessed
 	s.set(l, base, now)
 }
 
@@ -227,7 +229,7 @@ func (s *paced) accepted(l *line, t Ticket, _ time.Duration) {
 }
 
 func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
-	m := mark{t.at, l.good(t), t.seq}
+	m := mark{at: t.at, good: l.good(t), seq: t.seq}
 	news := l.isNews(t)
 	if news {
 		if s.wall.hit(a, m.good) {
@@ -256,7 +258,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	}
 	s.ramp = 0
 	if s.first.at == 0 {
-		s.first = mark{l.cutAt - l.trip.mean/2, float64(int64(l.cutSeq - l.bad)), l.cutSeq}
+		s.first = mark{at: l.cutAt - l.trip.mean/2, good: float64(int64(l.cutSeq - l.bad)), seq: l.cutSeq}
 	}
 	l.doubt.show(s.rejects(), *s.cut(), l.trip.dev)
 	var (
