@@ -34,7 +34,7 @@ func (s share) of() float64 { return s.bad / max(s.n, 1) }
 const (
 	oddShare = 4   // one cut in so many is enough at the lower end,
 	lowBad   = 6   // if so many sends were rejected there,
-	driven   = 2   // times the base has gone through: a limit whose callers are many moves less
+	driven   = 1.4 // times the base has gone through: a limit whose callers are many stays where it is
 	muchBad  = 0.3 // refused, or more: so little goes through in a row that it shows no rate
 	lowSends = 40  // of so many: less may be what a limit rejects while it is being learned
 

@@ -232,7 +232,7 @@ func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	m := mark{at: t.at, good: l.good(t), seq: t.seq}
 	news := l.isNews(t)
 	if news {
-		if s.wall.hit(a, m.good) {
+		if s.wall.hit(a, m.good, l.inFlight()) {
 			s.rest = false
 			s.set(l, s.base, now) // it says nothing about the pace
 		} else {

@@ -1,9 +1,6 @@
 package pace
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // A wall is where the server last told everybody to stay away for long: as if
 // a window's allowance was used up. If so, the next window ends after as many
@@ -11,6 +8,7 @@ import (
 type wall struct {
 	from float64 // good sends before the present window
 	took float64 // good sends in the one before; few if none has ended
+	more float64 // that either may be more: what was in flight at the end, of which any may be the first refused
 }
 
 const (
@@ -20,17 +18,18 @@ const (
 )
 
 // hit takes note of a reject that begins a pause, with so many good sends
-// before it, and reports whether it was to be expected.
-func (w *wall) hit(a answer, good float64) (expected bool) {
+// before it and so many sends in flight, and reports whether it was to be expected.
+func (w *wall) hit(a answer, good float64, inFlight int) (expected bool) {
 	if !a.asked || a.retryAfter <= longPause {
 		return false
 	}
 	expected = w.near(good)
-	w.from, w.took = good, max(good-w.from, 0)
+	w.from, w.took, w.more = good, max(good-w.from, 0), float64(inFlight)
 	return expected
 }
 
 // near reports whether the wall may be here.
 func (w *wall) near(good float64) bool {
-	return w.took >= fewSends && math.Abs(good-w.from-w.took) <= nearWall*w.took
+	past := good - w.from - w.took
+	return w.took >= fewSends && past >= -nearWall*w.took && past <= nearWall*w.took+2*w.more
 }
