@@ -101,8 +101,7 @@ func (s *open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 		if t.seq > s.flight {
 			l.paced.before = float64(s.flight)
 		}
-		l.paced.climb = l.paced.climbTime()
-		l.paced.began = l.paced.climb
+		l.paced.skip() // the pause makes climbs long
 	}
 	l.enterState(&l.paced, now)
 	l.hold(a, true, now)

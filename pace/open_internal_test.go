@@ -56,3 +56,27 @@ func TestFlightOfReject(t *testing.T) {
 		l.mu.Unlock()
 	}
 }
+
+// A first guess is left at once, as the pause that follows it makes climbs
+// long, and no measurement confirms it.
+func TestGuess(t *testing.T) {
+	for _, a := range []answer{{status: 429}, {status: 429, retryAfter: time.Second, asked: true}} {
+		l := newLine(&Pacer{}, quota{})
+		l.lock()
+		var last Ticket
+		for range 4 {
+			last = l.send("", true, time.Second)
+		}
+		l.trip.observe(80 * time.Millisecond)
+		l.open.rejected(l, last, a, time.Second)
+		s := &l.paced
+		if s.climb != s.began || a.asked != (s.climb == s.climbTime()) {
+			t.Errorf("%+v: climb is %v from %v, all of it takes %v", a, s.climb, s.began, s.climbTime())
+		}
+		if s.confirm(s.base) || s.trust > minTrust {
+			t.Errorf("%+v: the guess was confirmed, trust is %v", a, s.trust)
+		}
+		l.disarm()
+		l.mu.Unlock()
+	}
+}

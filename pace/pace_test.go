@@ -1098,3 +1098,32 @@ func TestConcurrency(t *testing.T) {
 		}
 	})
 }
+
+// A burst that was thought too small makes the pace run past the limit again
+// and again, up to the same pace: that is no limit that confirms itself. Not
+// every run begins so, hence the sum of ten.
+func TestOvershootIsLearned(t *testing.T) {
+	good, bad := 0, 0
+	for range 10 {
+		bubble(t, func(t *testing.T) {
+			var p pace.Pacer
+			k := key(t, "a.example")
+			s := &server{rate: 100, burst: 20, reject: throttled}
+			s.work(&p, k, 64, time.Minute)
+			for _, rate := range []float64{20, 200} {
+				s.mu.Lock()
+				s.rate = rate
+				s.mu.Unlock()
+				s.work(&p, k, 64, 20*time.Second)
+			}
+			s.mu.Lock()
+			s.sent, s.bad = 0, 0
+			s.mu.Unlock()
+			good += s.work(&p, k, 64, time.Minute)
+			bad += s.bad
+		})
+	}
+	if good < 10*190*60 || bad > good/400 {
+		t.Errorf("%d of %d got through, %d were rejected", good, 10*200*60, bad)
+	}
+}

@@ -298,10 +298,15 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	if !again && s.proven {
 		l.cutSeq++ // the next send's token was earned at the old pace
 	}
-	if guess { // a guess is not worth a slow climb
-		s.climb = s.climbTime()
-		s.began = s.climb
+	if guess {
+		s.skip()
 	}
+}
+
+// skip begins at the end of the climb: a guess is not worth a slow one.
+func (s *paced) skip() {
+	s.climb = s.climbTime()
+	s.began = s.climb
 }
 
 // confirm compares the pace at a cut with the one at the cut before, and
