@@ -130,6 +130,10 @@ func TestWallOfManyInFlight(t *testing.T) {
 			t.Errorf("%v: near is %v", good, !near)
 		}
 	}
+	w.hit(a, 877, 1000) // 400 more
+	if w.near(877+400+40+200) != true || w.near(877+400+40+201) {
+		t.Errorf("%+v", w)
+	}
 }
 
 // A rise is looked at up to the send that was refused.
