@@ -75,7 +75,6 @@ const (
 	wideClimbs  = 3                    // climbs long it grows no faster if a window was met
 	calmer      = 3                    // and past its end the pace grows so many times slower
 	meanSends   = 10                   // that make a mean
-	meanNear    = 0.9                  // of the present pace: a mean this near may be the rate
 	blindCut    = 0.5                  // of a pace, as long as none has held
 	nothingCut  = 0.25                 // of it, if nothing at all was accepted
 	slack       = 5 * time.Millisecond // tokens worth this time may be saved up: timers are late
