@@ -80,3 +80,19 @@ func TestGuess(t *testing.T) {
 		l.mu.Unlock()
 	}
 }
+
+// A guess begins at the end of a climb as it is now: one that a pause made long
+// is over long ago if no pause follows.
+func TestGuessWithoutPause(t *testing.T) {
+	l := newLine(&Pacer{}, quota{})
+	l.lock()
+	l.trip.observe(80 * time.Millisecond)
+	l.open.rejected(l, l.send("", true, time.Second), answer{status: 429, retryAfter: time.Second, asked: true}, time.Second)
+	s := &l.paced
+	s.rejected(l, l.send("", true, 2100*time.Millisecond), answer{status: 429}, 2100*time.Millisecond)
+	if s.climb == 0 || s.climb != s.climbTime() || s.rate(0) > 2*s.base {
+		t.Errorf("climb is %v of %v, and the pace %v around %v", s.climb, s.climbTime(), s.rate(0), s.base)
+	}
+	l.disarm()
+	l.mu.Unlock()
+}

@@ -93,6 +93,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 	}
 	s.ramp, s.rest = 1, false
 	s.marked, s.begun = 0, true
+	s.past = rise{}
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
 	s.cutPace = guessed
 	s.set(l, base, now)
@@ -231,16 +232,20 @@ func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	m := mark{at: t.at, good: l.good(t), seq: t.seq}
 	news := l.isNews(t)
 	if news {
+		guess := false
 		if s.wall.hit(a, m.good, l.inFlight()) {
 			s.rest = false
 			s.set(l, s.base, now) // it says nothing about the pace
 		} else {
-			s.decrease(l, t, m, now)
+			guess = s.decrease(l, t, m, now)
 		}
 		s.pause = 0
 		if a.asked {
 			s.pause = a.retryAfter
 			s.marked, s.begun = 0, false
+		}
+		if guess {
+			s.skip() // the pause is known, which makes climbs long
 		}
 		s.mark(m)
 	} else {
@@ -249,8 +254,9 @@ func (s *paced) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	l.hold(a, news, now)
 }
 
-// decrease answers the first reject of a round trip.
-func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
+// decrease answers the first reject of a round trip, and reports whether the
+// new base is a guess.
+func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) (guess bool) {
 	cur := s.rate(now)
 	if t.pace > 0 {
 		cur = min(cur, float64(t.pace))
@@ -262,7 +268,6 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	l.doubt.show(s.rejects(), *s.cut(), l.trip.dev)
 	var (
 		base  float64
-		guess bool
 		agree bool
 		again = !s.rest && t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)) // the last cut was not deep enough
 	)
@@ -297,9 +302,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) {
 	if !again && s.proven {
 		l.cutSeq++ // the next send's token was earned at the old pace
 	}
-	if guess {
-		s.skip()
-	}
+	return guess
 }
 
 // skip begins at the end of the climb: a guess is not worth a slow one.

@@ -131,7 +131,7 @@ func TestWallOfManyInFlight(t *testing.T) {
 		}
 	}
 	w.hit(a, 877, 1000) // 400 more
-	if w.near(877+400+40+200) != true || w.near(877+400+40+201) {
+	if w.near(877+400+40+80) != true || w.near(877+400+40+81) {
 		t.Errorf("%+v", w)
 	}
 }

@@ -14,7 +14,7 @@ type wall struct {
 const (
 	longPause = 3 * time.Second // that a bucket which sends several a second does not ask for
 	nearWall  = 0.1             // of a window: sends this near to its end may be the last
-	mostMore  = 0.25            // of it, that it may be more: one that has grown must not be walked through for long
+	mostMore  = 0.1             // of it, that it may be more: one that has grown must not be walked through for long
 	walking   = 2               // in flight there: one to meet the end, one on its way
 )
 
