@@ -59,7 +59,7 @@ func (l *line) setApart(d *dataset, now time.Duration) {
 	l.wake(d, now+patience, now)
 	if l.state == &l.paced && d.baseThen > l.paced.base { // the cuts were for nothing
 		l.paced.set(l, d.baseThen, now)
-		l.paced.climb = l.paced.climbTime()
+		l.paced.skip()
 	}
 	l.tell(Event{Kind: ModeChanged}, now)
 }

@@ -36,7 +36,6 @@ const (
 	almost        = 0.7                     // of the pace before is kept then
 	longestWindow = 90 * time.Second        // that the pace is held for, so as not to burst into a fresh one
 	leastTime     = time.Millisecond        // that a rate is measured over
-	afterFlight   = 4                       // in flight at first when an outage is over
 )
 
 // A run is rejects and failures in a row, in the order of sending.
@@ -147,7 +146,7 @@ func (s *closed) accepted(l *line, t Ticket, now time.Duration) {
 	}
 	s.probing = false
 	if !s.throttle && l.run.fromOpen {
-		l.allow.Store(afterFlight)
+		l.allow.Store(firstFlight)
 		l.cutAt, l.cutSeq = now, l.sent()
 		l.run = run{}
 		l.enterState(&l.open, now)

@@ -96,3 +96,21 @@ func TestGuessWithoutPause(t *testing.T) {
 	l.disarm()
 	l.mu.Unlock()
 }
+
+// A pace that was cut for nothing begins at the end of a climb too, and only
+// what follows is looked at for the rate.
+func TestCutForNothing(t *testing.T) {
+	l := newLine(&Pacer{}, quota{})
+	l.lock()
+	defer l.mu.Unlock()
+	l.trip.observe(80 * time.Millisecond)
+	l.open.rejected(l, l.send("", true, time.Second), answer{status: 429}, time.Second)
+	d := l.addDataset("abcd-1234")
+	d.baseThen = 2 * l.paced.base
+	l.setApart(d, time.Second)
+	if s := &l.paced; s.climb != s.climbTime() || s.rise(never).from != s.climb.Seconds() {
+		t.Errorf("climb is %v of %v, looked at from %v s", s.climb, s.climbTime(), s.rise(never).from)
+	}
+	d.timer.Stop()
+	l.disarm()
+}

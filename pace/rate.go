@@ -82,20 +82,19 @@ const (
 
 // begin takes base to be the rate.
 func (s *paced) begin(l *line, base float64, now time.Duration) {
-	guessed := base
+	s.cutPace = base
 	if s.lim == nil {
 		s.lim = rate.NewLimiter(rate.Limit(base), 1)
 		s.trust = minTrust
 		s.saved = -1
 		s.before = math.Inf(1)
 		s.noise = mostStep
-		guessed = 0 // no measurement can agree with a guess
+		s.cutPace = 0 // no measurement can agree with a guess
 	}
 	s.ramp, s.rest = 1, false
 	s.marked, s.begun = 0, true
 	s.past = rise{}
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
-	s.cutPace = guessed
 	s.set(l, base, now)
 }
 
@@ -271,18 +270,15 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) (guess bo
 		agree bool
 		again = !s.rest && t.at-l.cutAt < max(2*l.trip.mean, seconds(2/cur)) // the last cut was not deep enough
 	)
-	if !again {
-		s.correct()
-	}
-	switch {
-	case again:
+	if again {
 		base, guess = s.further(l, cur, m)
-	case s.rest:
-		base, guess = s.afterRest(cur, m)
-	default:
-		base = s.between(cur, m)
-	}
-	if !again {
+	} else {
+		s.correct()
+		if s.rest {
+			base, guess = s.afterRest(cur, m)
+		} else {
+			base = s.between(cur, m)
+		}
 		s.again = 0
 		agree = s.confirm(cur)
 	}
@@ -365,10 +361,9 @@ func (s *paced) correct() {
 }
 
 // afterRest returns the base after the first reject since a pause, in which
-// the server saved up what it can. The rate is between what it took over the
-// time since the reject before, and the present pace. If the pace passed the
-// rate on its climb, the burst is what the overshoot has eaten, which tells
-// how long ago that was. If it was above all along, only the bounds are known.
+// the server saved up what it can: the rate that the pace has passed, which is
+// between what was accepted since the reject before and the present pace. Soon
+// after the pause only these bounds are known.
 func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
 	least := min(max(m.good-s.cut().good, 1)/(m.at-s.cut().at).Seconds(), cur)
 	burst := s.burst((least + cur) / 2)

@@ -14,7 +14,6 @@ type wall struct {
 const (
 	longPause = 3 * time.Second // that a bucket which sends several a second does not ask for
 	nearWall  = 0.1             // of a window: sends this near to its end may be the last
-	mostMore  = 0.1             // of it, that it may be more: one that has grown must not be walked through for long
 	walking   = 2               // in flight there: one to meet the end, one on its way
 )
 
@@ -26,7 +25,7 @@ func (w *wall) hit(a answer, good float64, inFlight int) (expected bool) {
 	}
 	expected = w.near(good)
 	w.from, w.took = good, max(good-w.from, 0)
-	w.more = min(float64(inFlight), mostMore*w.took)
+	w.more = min(float64(inFlight), nearWall*w.took) // one that has grown must not be walked through for long
 	return expected
 }
 
