@@ -13,6 +13,7 @@ type closed struct {
 	probing  bool          // a probe is in flight
 	probe    uint64        // its number
 	probed   time.Duration // when it was sent
+	refused  time.Duration // when the last was sent that was refused
 	probes   int           // so far
 	silent   int           // probes in a row that another had to follow before they were answered
 	next     time.Duration // when the next goes
@@ -27,7 +28,7 @@ const (
 	downRun       = 4                       // rejects in a row, with nothing good between
 	downSends     = 4                       // that span what would have been so many sends
 	maxInterval   = 2 * time.Second         // between probes: full speed comes back within 3 s
-	windowProbes  = 2700 * time.Millisecond // if it was 429 that closed it: a window is no outage, and ends when it ends
+	windowProbes  = 3500 * time.Millisecond // if it was 429 that closed it: a window is no outage, and ends when it ends
 	windowShare   = 0.04                    // of the time that 429s have closed it already: a window that long is not over in a moment
 	patience      = 10 * time.Second        // with a probe that is not answered: it may be a long export; half as much with the next
 	probeJitter   = 0.15                    // so that many processes do not probe in step
@@ -80,6 +81,7 @@ func (l *line) close(a answer, now time.Duration) {
 	s := &l.closed
 	s.at, s.probing, s.silent = now, false, 0
 	s.throttle = a.status == 429
+	s.refused = l.run.to
 	s.interval = max(l.trip.mean, 10*time.Millisecond)
 	if r := l.state.rate(now); r > 0 {
 		s.interval = max(s.interval, seconds(1/r))
@@ -136,6 +138,7 @@ func (s *closed) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	if l.isNews(t) {
 		l.hold(a, true, now)
 		s.throttle = a.status == 429
+		s.refused = max(s.refused, t.at)
 	}
 }
 
@@ -153,8 +156,9 @@ func (s *closed) accepted(l *line, t Ticket, now time.Duration) {
 		return
 	}
 	good := float64(int64(l.sent() - l.bad))
-	base, wide := s.estimate(l, good, now)
-	s.reopened[s.times%len(s.reopened)] = mark{at: now, good: good}
+	opened := s.opened(l, t, now)
+	base, wide := s.estimate(l, good, opened)
+	s.reopened[s.times%len(s.reopened)] = mark{at: opened, good: good}
 	s.times++
 	l.run = run{}
 	l.paced.begin(l, base, now)
@@ -162,9 +166,19 @@ func (s *closed) accepted(l *line, t Ticket, now time.Duration) {
 	l.enterState(&l.paced, now)
 }
 
-// estimate returns the rate to go on with, and how long to keep it. What was
-// let through since an earlier re-opening, over the time since, cannot be more
-// than the server allows.
+// opened returns when the server began to let sends through again. A window
+// opened after the last that was refused and what that asked for, and before t,
+// which was accepted: as likely early as late.
+func (s *closed) opened(l *line, t Ticket, now time.Duration) time.Duration {
+	if s.throttle && now-s.at > shortClose {
+		after := max(s.refused, l.resume)
+		return after + max(t.at-after, 0)/2
+	}
+	return now
+}
+
+// estimate returns the rate to go on with, and how long to keep it: what was
+// let through since an earlier re-opening, over the time since.
 func (s *closed) estimate(l *line, good float64, now time.Duration) (base float64, wide time.Duration) {
 	before := l.paced.base
 	base = good / max(now, leastTime).Seconds()

@@ -274,6 +274,7 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) (guess bo
 		base, guess = s.further(l, cur, m)
 	} else {
 		s.correct()
+		s.narrow()
 		if s.rest {
 			base, guess = s.afterRest(cur, m)
 		} else {
@@ -290,7 +291,6 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) (guess bo
 			base = min(base, max(mean, blindCut*cur))
 		}
 	}
-	s.wide = 0
 	s.rest = false
 	low := cur < s.base*(1-s.step()/4)
 	s.set(l, base, now)
@@ -305,6 +305,15 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) (guess bo
 func (s *paced) skip() {
 	s.climb = s.climbTime()
 	s.began = s.climb
+}
+
+// narrow holds the base for less long, or no longer if it was too high from the
+// first: else this is where a window ends, and a fresh one may begin.
+func (s *paced) narrow() {
+	if s.climb < s.wide/2 {
+		s.wide = 0
+	}
+	s.wide /= 2
 }
 
 // confirm compares the pace at a cut with the one at the cut before, and
@@ -381,6 +390,9 @@ func (s *paced) afterRest(cur float64, m mark) (base float64, guess bool) {
 // further returns the base after a cut that was not deep enough: what the
 // rejects since have measured, or else deeper each time.
 func (s *paced) further(l *line, cur float64, m mark) (base float64, guess bool) {
+	if s.wide > 0 && m.good <= s.cut().good {
+		return s.base, false // a window has ended, and its rate is known
+	}
 	s.again++
 	f := max(1-mostStep*float64(int(1)<<min(s.again, 5)), blindCut)
 	if !s.proven {
