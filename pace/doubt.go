@@ -9,10 +9,11 @@ import (
 // broken refuses a share of everything, however slowly it is asked, and each
 // of its rejects looks like one that says "too fast".
 //
-// If there is evidence that it is not, there is a trial: the pace goes up
-// fourfold, or to what went through before, and then fourfold again, as others
-// may share the quota. A limit rejects most of that, and the trial is over
-// after a few rejects. If the share of rejects stays as it was, it is the
+// If there is evidence that it is not, there is a trial. It begins with a burst:
+// a limit that has just rejected has nothing left for it, whoever uses it
+// besides. Then the pace goes up fourfold, or to what went through before, and
+// fourfold again, as others may share the quota. A limit rejects most of that,
+// and the trial is over after a few rejects. If the share of rejects stays as it was, it is the
 // server's own; the pace stays up, and from then on only what exceeds that
 // share counts against it.
 type doubt struct {
@@ -20,6 +21,7 @@ type doubt struct {
 	failed int // trials in a row that found the pace to blame
 
 	trial int           // rounds still to go of the one under way
+	burst bool          // none of them has begun
 	known share         // what a round is compared with
 	pace  float64       // in this round
 	need  float64       // sends that it takes
@@ -43,6 +45,8 @@ const (
 	sinkCuts  = 3  // that contradict what went through before, which raises one too, and twice as many after each,
 	mostSink  = 4  // so often: 48
 
+	burstSends  = 8               // at once: more than what a limit saves up between a reject and its answer, mostly
+	burstTaken  = 0.5             // of what was accepted before; less says that the pace is to blame
 	trialRounds = 2               // each faster: others may share the quota, and one of many makes little difference
 	trialFactor = 4               // times as fast as before
 	trialFaster = 1.5             // times as fast as before, the sends of a round have to be in fact
@@ -88,18 +92,31 @@ func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
 	case d.trial > 0 && d.score >= trialExcess*(1+own):
 		d.conclude(l, false, now)
 	case d.trial > 0 && d.tried.n >= d.need:
-		same := 1-d.tried.of() >= leastTaken*(1-own)
-		if d.reached(t.at) < trialFaster*l.paced.base {
-			d.end(l, l.paced.base, now) // callers who wait to retry, or few, show nothing
-		} else if d.trial--; same && d.trial > 0 {
-			d.round(l, now)
-		} else {
-			d.conclude(l, same, now)
-		}
+		d.judge(l, t, now)
 	case d.trial == 0 && float64(t.pace) < d.clear:
 		if d.since.add(bad); d.since.n*own >= ownBlock {
 			d.measure(own)
 		}
+	}
+}
+
+// judge takes the outcome of a trial's round into account, t being the last of it.
+func (d *doubt) judge(l *line, t Ticket, now time.Duration) {
+	least := leastTaken
+	if d.burst {
+		least = burstTaken
+	}
+	same := 1-d.tried.of() >= least*(1-d.known.of())
+	switch {
+	case d.reached(t.at) < trialFaster*l.paced.base:
+		d.end(l, l.paced.base, now) // callers who wait to retry, or few, show nothing
+	case !same || d.trial == 1:
+		d.conclude(l, same, now)
+	default:
+		if !d.burst {
+			d.trial--
+		}
+		d.round(l, now)
 	}
 }
 
@@ -153,19 +170,38 @@ func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
 	}
 }
 
-// try begins a trial, at a pace that is trialFactor times as fast as that one.
-// The more is rejected, the more sends it takes to tell.
+// try begins a trial, whose first round is trialFactor times as fast as that pace.
 func (d *doubt) try(l *line, known share, pace float64, now time.Duration) {
 	d.trial, d.known, d.pace = trialRounds, known, pace
-	taken := 1 - known.of()
-	d.need = trialBad / (known.of() * taken * taken)
-	d.round(l, now)
+	d.burst, d.need = true, burstSends
+	d.begin(l, now)
 }
 
-// round begins a round of a trial.
+// round begins a round of a trial. The more is rejected, the more sends it takes
+// to tell.
 func (d *doubt) round(l *line, now time.Duration) {
+	taken := 1 - d.known.of()
+	d.burst, d.need = false, trialBad/(d.known.of()*taken*taken)
 	d.pace *= trialFactor
+	d.begin(l, now)
+}
+
+// begin begins to count.
+func (d *doubt) begin(l *line, now time.Duration) {
 	d.began, d.from, d.tried, d.score = now, l.sent(), share{}, 0
+}
+
+// rate returns the pace, which is r but for a trial.
+func (d *doubt) rate(l *line, r float64) float64 {
+	switch {
+	case d.trial == 0:
+		return r
+	case !d.burst:
+		return min(d.pace, fastest)
+	case l.sent() < d.from+burstSends:
+		return burstSends / slack.Seconds()
+	}
+	return r // until the burst is answered
 }
 
 // conclude ends a trial. If the pace is not to blame, it stays as high as it

@@ -9,8 +9,8 @@ import "time"
 type evidence struct {
 	all  share // what became of sends at a pace
 	low  share // and at the lower end of a climb
-	next share // and of those that were answered next after a reject
-	was  bool  // the last answer was one
+	next share // and of those that were answered soon after a reject
+	soon int   // answers still to come that are
 
 	cuts int
 	odd  int // of them, those at the lower end
@@ -42,20 +42,24 @@ const (
 	contradicts = 5    // a reject at a pace so many times slower contradicts it; others on the quota explain less
 	sunkSends   = 16   // that show a share,
 	sunkBad     = 4    // if so many were rejected
-	bunch       = 1.25 // times as likely as any other, the send after a reject is rejected too: by chance, but no more
-	bunchFades  = 32   // rejects, after which old ones count half
+	bunchSends  = 4    // answered after a reject are rejected too,
+	bunch       = 1.25 // times as often as any other: by chance, but no more
+	bunchFades  = 128  // of them, after which old ones count half
 
 	mostOwn = 0.7 // a server that refuses more than this is not asked any faster
 )
 
 // answered takes note of what became of a send: bad is 1 if it was rejected.
 func (e *evidence) answered(pace, base, bad float64) {
-	if e.was {
+	if e.soon > 0 {
+		e.soon--
 		if e.next.add(bad); e.next.n >= bunchFades {
 			e.next.halve()
 		}
 	}
-	e.was = bad > 0
+	if bad > 0 {
+		e.soon = bunchSends
+	}
 	e.all.add(bad)
 	if pace < base {
 		e.low.add(bad)

@@ -14,7 +14,8 @@ func TestBunched(t *testing.T) {
 	}{
 		{"...x...x...x...x...x...x...x...x", false},
 		{".............xxx..............xxx", true},
-		{"xxxxxxxxxxxxxxxxxxxxxxxx", false}, // all of it
+		{strings.Repeat("......................x.x.x....", 2), true}, // others take what is left, but not all
+		{"xxxxxxxxxxxxxxxxxxxxxxxx", false},                          // all of it
 		{"x.x..xx.xx.x..x.x.xx.x..x..xx.x.", false},
 		{"..........................xx....", false},                         // once is chance
 		{strings.Repeat("x", 16) + strings.Repeat(".........x", 60), false}, // long ago
@@ -131,7 +132,7 @@ func TestTrialNotReached(t *testing.T) {
 		l.state = &l.paced
 		l.doubt.try(l, share{100, 20}, 10, now)
 		var flight []Ticket
-		for range 1000 {
+		for range 1500 {
 			now += gap
 			seq, _ := l.enter()
 			flight = append(flight, Ticket{line: l, seq: seq, pace: 40, at: now})
@@ -147,5 +148,52 @@ func TestTrialNotReached(t *testing.T) {
 		if own := l.doubt.lasts > 0; own != want || l.doubt.failed != 0 || l.doubt.trial != 0 {
 			t.Errorf("one in %v: %+v, its own share believed: want %v", gap, l.doubt, want)
 		}
+	}
+}
+
+// A trial begins with sends at once, as many as queue up. If a limit rejects most
+// of them it is over, and nobody was faster for longer than that.
+func TestTrialBeginsWithBurst(t *testing.T) {
+	const trip = 80 * time.Millisecond
+	for _, c := range []struct {
+		rejects int // of the burst
+		own     float64
+		over    bool
+	}{{1, 0.1, false}, {4, 0.1, false}, {5, 0.1, true}, {8, 0.1, true}, {6, 0.5, false}, {7, 0.5, true}} {
+		now := time.Hour
+		l := newLine(&Pacer{}, quota{})
+		l.lock()
+		s := &l.paced
+		s.begin(l, 10, now)
+		s.ramp = 0
+		l.state = s
+		l.doubt.try(l, share{100, 100 * c.own}, 10, now)
+		var burst []Ticket
+		for end := now + trip; ; {
+			if now = max(now, s.turn(l, now)); now >= end {
+				break
+			}
+			burst = append(burst, l.send("", true, now))
+		}
+		if last := burst[burstSends-1]; last.at > time.Hour+2*slack || last.pace > 20 {
+			t.Errorf("the last of the burst came after %v, at a pace of %v/s", last.at-time.Hour, last.pace)
+		}
+		if len(burst) > burstSends+1 {
+			t.Errorf("%d were sent within %v", len(burst), trip)
+		}
+		for i, sent := range burst[:burstSends] {
+			bad := 0.0
+			if i >= burstSends-c.rejects {
+				bad = 1
+			}
+			l.doubt.settled(l, sent, bad, now+trip)
+		}
+		if over := l.doubt.trial == 0; over != c.over || over != (l.doubt.failed == 1) {
+			t.Errorf("%+v: over %v, %d failed", c, over, l.doubt.failed)
+		}
+		if r := s.rate(now); !c.over && l.doubt.rate(l, r) != 40 {
+			t.Errorf("%+v: the first round is at %v/s, want 40", c, l.doubt.rate(l, r))
+		}
+		l.mu.Unlock()
 	}
 }

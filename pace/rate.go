@@ -168,10 +168,7 @@ func (s *paced) turn(l *line, now time.Duration) time.Duration {
 
 // tune sets the limiter to the pace.
 func (s *paced) tune(l *line, now time.Duration) {
-	r := s.rate(now)
-	if l.doubt.trial > 0 {
-		r = min(l.doubt.pace, fastest)
-	}
+	r := l.doubt.rate(l, s.rate(now))
 	if s.ramp > 0 {
 		if ramp := s.ramp / min(max(l.trip.mean, time.Millisecond), longTrip).Seconds(); ramp < r {
 			r = ramp
@@ -217,6 +214,9 @@ func (s *paced) sent(l *line, t Ticket, waited bool) float32 {
 	s.sentAt = t.at
 	if l.good(t)-s.cut().good > provenSends {
 		s.proven = true
+	}
+	if l.doubt.trial > 0 && l.doubt.burst {
+		return float32(s.rate(t.at)) // a burst is no pace
 	}
 	return float32(s.lim.Limit())
 }
