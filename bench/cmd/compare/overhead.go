@@ -137,9 +137,15 @@ func loopback(proto string) (*httptest.Server, func() http.RoundTripper) {
 // parallel measures 64 goroutines on one RoundTripper.
 func parallel(r *run) []work {
 	r.progress("64 goroutines on one Transport")
-	n := rounds(500 * time.Nanosecond)
-	works := []work{{"Parallel/over=busy", "64 goroutines, Base that works for 500 ns", interleave(r.rounds(21), 60*time.Millisecond,
-		subjects(func() http.RoundTripper { return busy(n) }, crowd(sender("GET", address, 0))))}}
+	var works []work
+	for _, b := range []struct {
+		slug, text string
+		time       time.Duration
+	}{{"busy", "500 ns", 500 * time.Nanosecond}, {"busy-2us", "2 µs", 2 * time.Microsecond}} {
+		n := rounds(b.time)
+		works = append(works, work{"Parallel/over=" + b.slug, "64 goroutines, Base that works for " + b.text, interleave(r.rounds(21), 60*time.Millisecond,
+			subjects(func() http.RoundTripper { return busy(n) }, crowd(sender("GET", address, 0))))})
+	}
 	srv, base := loopback("HTTP/1.1")
 	defer srv.Close()
 	return append(works, work{"Parallel/over=http1.1", "64 goroutines, loopback TCP, HTTP/1.1",
