@@ -37,6 +37,7 @@ type paced struct {
 	first   mark    // the first reject of all, which shows what the server had saved up
 	before  float64 // good sends before the flight that met it, if that was told to wait: then the limit is no number in flight
 	saved   float64 // the burst that this makes
+	over    mark    // a reject since which cuts came below base, so that the server has saved up nothing; none if seq is 0
 	past    rise    // the one before the last cut that was not one of several
 	marks   [16]mark
 	marked  int
@@ -95,6 +96,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 	s.marked, s.begun = 0, true
 	s.past = rise{}
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
+	s.over = *s.cut()
 	s.set(l, base, now)
 }
 
@@ -208,6 +210,9 @@ func (s *paced) sent(l *line, t Ticket, waited bool) float32 {
 	if waited && s.late && l.doubt.trial == 0 {
 		s.climb += t.at - max(s.sentAt, min(l.resume, t.at))
 	}
+	if !s.late && t.at-s.sentAt > seconds(1/float64(s.lim.Limit()))+2*slack {
+		s.over = mark{} // nobody was there to send
+	}
 	if l.resume > l.cutAt && (!s.rest || s.ramp > 0) {
 		s.rest, s.rested = true, mark{at: t.at, good: l.good(t)}
 	}
@@ -277,8 +282,9 @@ func (s *paced) decrease(l *line, t Ticket, m mark, now time.Duration) (guess bo
 		s.narrow()
 		if s.rest {
 			base, guess = s.afterRest(cur, m)
+			s.over = mark{}
 		} else {
-			base = s.between(cur, m)
+			base = s.between(cur, m, l.trip.dev)
 		}
 		s.again = 0
 		agree = s.confirm(cur)
@@ -336,11 +342,19 @@ func (s *paced) confirm(cur float64) bool {
 }
 
 // between returns the base after a climb: the rate that the pace has passed on
-// it. What was accepted since the last cut cannot be more than that.
-func (s *paced) between(cur float64, m mark) float64 {
+// it. What was accepted since the last cut cannot be more than that; and if the
+// cuts since some reject all came below base, the pace has been too fast ever
+// since, and what was accepted in all that time is no less.
+func (s *paced) between(cur float64, m mark, dev time.Duration) float64 {
 	_, mean := s.sinceCut(m)
 	s.past = s.rise(m.at)
-	return min(max(s.past.passed(0, s.burst(cur)), mean), cur)
+	base := s.past.passed(0, s.burst(cur))
+	if cur >= s.base || s.pause > 0 || s.over.seq == 0 {
+		s.over = m
+	} else if apart := m.at - s.over.at - 2*dev; apart > 0 {
+		base = min(base, (m.good-s.over.good+1)/apart.Seconds())
+	}
+	return min(max(base, mean), cur)
 }
 
 // sinceCut returns what was accepted between the last cut and m, and how much of
