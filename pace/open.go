@@ -95,6 +95,7 @@ func (s *open) rejected(l *line, t Ticket, a answer, now time.Duration) {
 	inFlight := max(float64(max(l.inFlight()+1, int(t.n)))/2, 1) // one at a time is no haste
 	l.paced.begin(l, inFlight/min(l.trip.mean, longTrip).Seconds(), now)
 	*l.paced.cut(), l.paced.begun = mark{at: t.at, good: l.good(t), seq: t.seq}, false
+	l.paced.over = *l.paced.cut()
 	l.paced.wall.hit(a, l.good(t), l.inFlight())
 	if a.asked {
 		l.paced.pause, l.paced.before = a.retryAfter, float64(s.before)

@@ -70,6 +70,9 @@ func TestGuess(t *testing.T) {
 		l.trip.observe(80 * time.Millisecond)
 		l.open.rejected(l, last, a, time.Second)
 		s := &l.paced
+		if s.over.seq != last.seq {
+			t.Errorf("%+v: compared with %+v later", a, s.over)
+		}
 		if s.climb != s.began || a.asked != (s.climb == s.climbTime()) {
 			t.Errorf("%+v: climb is %v from %v, all of it takes %v", a, s.climb, s.began, s.climbTime())
 		}

@@ -37,6 +37,15 @@ func TestBetweenLowCuts(t *testing.T) {
 	}
 }
 
+// However little was accepted, one cut halves the pace at most.
+func TestBetweenHalves(t *testing.T) {
+	s := paced{base: 10, noise: mostStep, trust: 1, climb: time.Second, sentAt: 6 * time.Second, over: mark{at: time.Second, good: 147, seq: 110}}
+	s.mark(mark{at: 5 * time.Second, good: 147, seq: 151})
+	if got := s.between(9.6, mark{at: 6 * time.Second, good: 148, seq: 160}, 0); got != 4.8 {
+		t.Errorf("got %v, want 4.8", got)
+	}
+}
+
 // Where nobody was there to send, and after a pause, the server has saved up.
 func TestSavedUpMeanwhile(t *testing.T) {
 	for _, c := range []struct {
@@ -50,6 +59,7 @@ func TestSavedUpMeanwhile(t *testing.T) {
 		l.state = s
 		l.enter()
 		s.begin(l, 10, now)
+		s.over = *s.cut()
 		s.skip() // to a step above base, where a send takes 95 ms
 		s.ramp = 0
 		for range 3 {
@@ -68,5 +78,16 @@ func TestSavedUpMeanwhile(t *testing.T) {
 			t.Errorf("%+v: %+v", c, s.over)
 		}
 		l.mu.Unlock()
+	}
+}
+
+// Another reject of the same round trip, sent before it, was no accepted send.
+func TestRefineOver(t *testing.T) {
+	s := paced{over: mark{good: 100, seq: 110}}
+	s.mark(mark{good: 100, seq: 110})
+	s.refine(mark{seq: 109})
+	s.refine(mark{seq: 111})
+	if s.over.good != 99 {
+		t.Errorf("%v were accepted before, want 99", s.over.good)
 	}
 }

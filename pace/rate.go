@@ -96,7 +96,7 @@ func (s *paced) begin(l *line, base float64, now time.Duration) {
 	s.marked, s.begun = 0, true
 	s.past = rise{}
 	s.mark(mark{at: now, good: float64(int64(l.sent() - l.bad)), seq: l.sent()})
-	s.over = *s.cut()
+	s.over = mark{}
 	s.set(l, base, now)
 }
 
@@ -352,7 +352,7 @@ func (s *paced) between(cur float64, m mark, dev time.Duration) float64 {
 	if cur >= s.base || s.pause > 0 || s.over.seq == 0 {
 		s.over = m
 	} else if apart := m.at - s.over.at - 2*dev; apart > 0 {
-		base = min(base, (m.good-s.over.good+1)/apart.Seconds())
+		base = min(base, max((m.good-s.over.good+1)/apart.Seconds(), blindCut*cur))
 	}
 	return min(max(base, mean), cur)
 }
@@ -455,6 +455,9 @@ func (s *paced) refine(m mark) {
 		if m.seq < s.marks[i].seq {
 			s.marks[i].good--
 		}
+	}
+	if m.seq < s.over.seq {
+		s.over.good--
 	}
 	if last := s.cut(); m.seq > last.seq {
 		*last = m
