@@ -47,6 +47,7 @@ const (
 
 	burstSends  = 8               // at once: more than what a limit saves up between a reject and its answer, mostly
 	burstTaken  = 0.5             // of what was accepted before; less says that the pace is to blame
+	leastBurst  = 2               // per second: slower, a limit in flight may be to blame, which a burst meets; and others hardly notice a trial
 	trialRounds = 2               // each faster: others may share the quota, and one of many makes little difference
 	trialFactor = 4               // times as fast as before
 	trialFaster = 1.5             // times as fast as before, the sends of a round have to be in fact
@@ -191,17 +192,19 @@ func (d *doubt) begin(l *line, now time.Duration) {
 	d.began, d.from, d.tried, d.score = now, l.sent(), share{}, 0
 }
 
-// rate returns the pace, which is r but for a trial.
+// rate returns the pace, which is r but for a trial, and until its burst is answered.
 func (d *doubt) rate(l *line, r float64) float64 {
 	switch {
 	case d.trial == 0:
 		return r
 	case !d.burst:
 		return min(d.pace, fastest)
-	case l.sent() < d.from+burstSends:
-		return burstSends / slack.Seconds()
+	case l.sent() >= d.from+burstSends:
+		return r
+	case l.paced.base < leastBurst:
+		return max(trialFactor*d.pace, walking/max(l.trip.mean, time.Millisecond).Seconds())
 	}
-	return r // until the burst is answered
+	return burstSends / slack.Seconds()
 }
 
 // conclude ends a trial. If the pace is not to blame, it stays as high as it

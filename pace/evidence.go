@@ -106,6 +106,6 @@ func (e *evidence) sank(cuts int) bool {
 	return e.sunk >= cuts && e.all.n >= sunkSends && e.all.bad >= sunkBad && e.all.of() <= mostOwn
 }
 
-// bunched reports whether a reject makes it likely that the next send is
-// rejected too. That is a limit's, when nothing is left or others take it.
+// bunched reports whether a reject makes it likely that one of the next sends
+// is rejected too. That is a limit's, when nothing is left or others take it.
 func (e *evidence) bunched() bool { return e.next.bad > 1+bunch*e.all.of()*e.next.n }

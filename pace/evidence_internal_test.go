@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,23 @@ func TestTrialBeginsWithBurst(t *testing.T) {
 		}
 		if r := s.rate(now); !c.over && l.doubt.rate(l, r) != 40 {
 			t.Errorf("%+v: the first round is at %v/s, want 40", c, l.doubt.rate(l, r))
+		}
+		l.mu.Unlock()
+	}
+}
+
+// At a slow pace a limit in flight may be to blame, and so no more is in flight
+// than two of a burst.
+func TestBurstAtSlowPace(t *testing.T) {
+	for _, c := range []struct{ base, want float64 }{{1.9, 25}, {2, burstSends / slack.Seconds()}} {
+		l := newLine(&Pacer{}, quota{})
+		l.lock()
+		l.paced.begin(l, c.base, time.Hour)
+		l.state = &l.paced
+		l.trip.mean = 80 * time.Millisecond
+		l.doubt.try(l, share{100, 30}, c.base, time.Hour)
+		if got := l.doubt.rate(l, c.base); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("at %v/s: a burst of %v/s, want %v", c.base, got, c.want)
 		}
 		l.mu.Unlock()
 	}
