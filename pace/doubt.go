@@ -171,7 +171,7 @@ func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
 	}
 }
 
-// try begins a trial, whose first round is trialFactor times as fast as that pace.
+// try begins a trial with a burst; its first round is trialFactor times as fast as pace.
 func (d *doubt) try(l *line, known share, pace float64, now time.Duration) {
 	d.trial, d.known, d.pace = trialRounds, known, pace
 	d.burst, d.need = true, burstSends

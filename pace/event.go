@@ -42,7 +42,7 @@ type Event struct {
 	Time  time.Time
 	Key   string // scheme and host
 	Mode  Mode
-	Rate  float64   // learned, per second; 0 if none is
+	Rate  float64   // as in State: the pace now, per second
 	Until time.Time // the end of the pause; zero if there is none
 }
 

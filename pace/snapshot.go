@@ -16,7 +16,7 @@ type State struct {
 	Key      string         // scheme and host
 	Tag      uint8          // tells the tokens of one host apart; 0 without a token
 	Mode     Mode           // what is believed
-	Rate     float64        // learned, per second; 0 if none is
+	Rate     float64        // the pace now, per second, somewhat below or above the rate that was learned; 0 if none was, or nothing goes through
 	Datasets map[string]int // learned limits in flight, by dataset; nil if there are none
 	Until    time.Time      // nothing is sent before it; zero if there is no pause
 	Waiting  int            // callers in the queue
