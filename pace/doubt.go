@@ -13,15 +13,14 @@ import (
 // a limit that has just rejected has nothing left for it, whoever uses it
 // besides. Then the pace goes up fourfold, or to what went through before, and
 // fourfold again, as others may share the quota. A limit rejects most of that,
-// and the trial is over after a few rejects. If the share of rejects stays as it was, it is the
-// server's own; the pace stays up, and from then on only what exceeds that
-// share counts against it.
+// and the trial is over after a few rejects. If the share of rejects stays as it
+// was, it is the server's own; the pace stays up, and from then on only what
+// exceeds that share counts against it.
 type doubt struct {
 	evidence
 	failed int // trials in a row that found the pace to blame
 
-	trial int           // rounds still to go of the one under way
-	burst bool          // none of them has begun
+	trial int           // rounds still to go of the one under way, its burst too; 0 if there is none
 	known share         // what a round is compared with
 	pace  float64       // in this round
 	need  float64       // sends that it takes
@@ -104,7 +103,7 @@ func (d *doubt) settled(l *line, t Ticket, bad float64, now time.Duration) {
 // judge takes the outcome of a trial's round into account, t being the last of it.
 func (d *doubt) judge(l *line, t Ticket, now time.Duration) {
 	least := leastTaken
-	if d.burst {
+	if d.bursts() {
 		least = burstTaken
 	}
 	same := 1-d.tried.of() >= least*(1-d.known.of())
@@ -114,9 +113,7 @@ func (d *doubt) judge(l *line, t Ticket, now time.Duration) {
 	case !same || d.trial == 1:
 		d.conclude(l, same, now)
 	default:
-		if !d.burst {
-			d.trial--
-		}
+		d.trial--
 		d.round(l, now)
 	}
 }
@@ -173,8 +170,8 @@ func (d *doubt) cut(l *line, cur float64, low, agrees bool, now time.Duration) {
 
 // try begins a trial with a burst; its first round is trialFactor times as fast as pace.
 func (d *doubt) try(l *line, known share, pace float64, now time.Duration) {
-	d.trial, d.known, d.pace = trialRounds, known, pace
-	d.burst, d.need = true, burstSends
+	d.trial, d.known, d.pace = trialRounds+1, known, pace
+	d.need = burstSends
 	d.begin(l, now)
 }
 
@@ -182,7 +179,7 @@ func (d *doubt) try(l *line, known share, pace float64, now time.Duration) {
 // to tell.
 func (d *doubt) round(l *line, now time.Duration) {
 	taken := 1 - d.known.of()
-	d.burst, d.need = false, trialBad/(d.known.of()*taken*taken)
+	d.need = trialBad / (d.known.of() * taken * taken)
 	d.pace *= trialFactor
 	d.begin(l, now)
 }
@@ -192,12 +189,15 @@ func (d *doubt) begin(l *line, now time.Duration) {
 	d.began, d.from, d.tried, d.score = now, l.sent(), share{}, 0
 }
 
+// bursts reports whether the burst of a trial is not answered yet.
+func (d *doubt) bursts() bool { return d.trial > trialRounds }
+
 // rate returns the pace, which is r but for a trial, and until its burst is answered.
 func (d *doubt) rate(l *line, r float64) float64 {
 	switch {
 	case d.trial == 0:
 		return r
-	case !d.burst:
+	case !d.bursts():
 		return min(d.pace, fastest)
 	case l.sent() >= d.from+burstSends:
 		return r

@@ -220,7 +220,7 @@ func (s *paced) sent(l *line, t Ticket, waited bool) float32 {
 	if l.good(t)-s.cut().good > provenSends {
 		s.proven = true
 	}
-	if l.doubt.trial > 0 && l.doubt.burst {
+	if l.doubt.bursts() {
 		return float32(s.rate(t.at)) // a burst is no pace
 	}
 	return float32(s.lim.Limit())

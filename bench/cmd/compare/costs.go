@@ -118,7 +118,7 @@ func goroutines(_ *testing.T, r *run) {
 	works := parallel(r)
 	r.printf("## 64 goroutines on one RoundTripper\n\nTime for each request, all goroutines together: on n cores, the n-th part of what one request takes. The response of a Base that works is new each time, which is two allocations.\n\n")
 	r.works(works)
-	r.printf("**Where we are not first:** in the first row the loop, by the clock reading and by the one atomic word that the goroutines share, which numbers the sends. No lock is held. What would change it: a number for each core, from which nobody could tell what was sent before a refusal. Beside the smallest of real round trips, in the second row, it is not seen.\n\n")
+	r.printf("**Where we are not first:** in the first row the loop, by the clock reading and by the one atomic word that the goroutines share, which numbers the sends. No lock is held. What would change it: a number for each core, from which nobody could tell what was sent before a refusal. Beside the smallest of real round trips, in the last row, it is not seen.\n\n")
 }
 
 func up(_ *testing.T, r *run) {
